@@ -1,0 +1,4 @@
+//! npvr
+pub mod error;
+pub mod grid;
+pub mod time;
