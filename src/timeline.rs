@@ -1,0 +1,52 @@
+//! What a source holds now: per track, the ranges that can still be captured.
+
+use std::time::Duration;
+
+use crate::time::{Range, Ranges, Time};
+use crate::track::Track;
+
+/// What a source said of itself in one answer. All instants are on the source's clock.
+#[derive(Debug, Clone)]
+pub struct Timeline {
+    /// The source's clock at the moment of the answer. Deadlines count from here, so a wrong local clock is harmless.
+    pub now: Time,
+    /// The earliest instant that can still be asked for. It moves on with the clock while the source is live.
+    pub window_start: Time,
+    /// False if nothing will be added any more: the presentation is over.
+    pub live: bool,
+    /// The selected tracks, in the order of [`Track::order`].
+    pub tracks: Vec<TrackTimeline>,
+    /// What a person should know: periods whose tracks do not match, a clock that is off.
+    pub notes: Vec<String>,
+}
+
+/// What a source holds of one track.
+#[derive(Debug, Clone)]
+pub struct TrackTimeline {
+    /// Which track.
+    pub track: Track,
+    /// What is held. Holes of up to half a segment are no gaps and are closed here.
+    pub held: Ranges,
+    /// How far past a cell's end a track must be before the cell is settled: two segments.
+    pub settle: Duration,
+}
+
+impl Timeline {
+    /// The instant up to which every track is held: the live edge of the slowest. `None` if there is no track, or one
+    /// that holds nothing.
+    pub fn common_end(&self) -> Option<Time> {
+        let ends = self.tracks.iter().map(|t| t.held.span().map(|s| s.end));
+        ends.min().flatten()
+    }
+
+    /// From the first instant that any track holds to the last.
+    pub fn span(&self) -> Option<Range> {
+        let spans = self.tracks.iter().filter_map(|t| t.held.span());
+        spans.reduce(|a, b| Range::new(a.start.min(b.start), a.end.max(b.end)))
+    }
+
+    /// How far the slowest track is behind the source's clock.
+    pub fn lag(&self) -> Option<Duration> {
+        self.common_end().map(|end| self.now.since(end))
+    }
+}
