@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod error;
 pub mod grid;
+pub mod media;
 pub mod plan;
 pub mod source;
 pub mod time;

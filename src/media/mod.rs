@@ -1,0 +1,33 @@
+//! Fragmented MP4 (ISO/IEC 14496-12): bytes in, values out.
+//!
+//! What a chunk file is made of: [`header`] assembles its start from the init segments of its tracks, [`fragments`] splits a
+//! segment, [`Fragment::write_moof`] moves a fragment onto the Unix epoch and into the chunk, [`Index`] remembers where each
+//! one went, and [`tail`] ends the file.
+//!
+//! No crate reads and writes MP4 without losing boxes that it does not know, so this module never decodes a tree and encodes
+//! it again. It copies raw boxes and edits the few fields that must change. Media (`mdat`) is never touched. Nothing here
+//! reads a file or a clock, and the same input always gives the same bytes. All input is hostile until it is checked: every
+//! size is checked before it is used, and recursion follows fixed paths only.
+
+mod boxes;
+mod fragment;
+mod header;
+mod index;
+mod init;
+mod moof;
+mod patch;
+mod tail;
+
+pub use boxes::{BoxHeader, BoxIter, BoxType, Boxed};
+pub use fragment::{Fragment, fragments};
+pub use header::{HeaderTrack, header, read_header};
+pub use index::{Index, IndexEntry, TrackIndex};
+pub use init::Init;
+pub use moof::{MoofInfo, TrexDefaults, read_moof};
+pub use patch::Placement;
+pub use tail::tail;
+
+/// The largest `moof` that is read, in bytes: some 2,000 times the usual size.
+pub const MAX_MOOF: usize = 16 << 20;
+/// The largest init segment that is read, in bytes.
+pub const MAX_INIT: usize = 4 << 20;

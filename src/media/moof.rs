@@ -1,0 +1,352 @@
+//! The `moof` box (14496-12 §8.8.4): what it says of its samples, and where its parts are.
+//!
+//! Sums are made from the runs without keeping a value for each sample, so that a `trun` that claims four thousand million
+//! samples in twenty bytes costs neither memory nor time.
+
+use super::MAX_MOOF;
+use super::boxes::{BoxIter, Boxed, Fields};
+use crate::error::{Context, Error, Kind, Result};
+
+/// `tfxd`, the absolute time and duration of a Smooth fragment ([MS-SSTR] §2.2.4.4).
+pub(super) const TFXD: [u8; 16] = *b"\x6d\x1d\x9b\x05\x42\xd5\x44\xe6\x80\xe2\x14\x1d\xaf\xf7\x57\xb2";
+/// `tfrf`, the times of the Smooth fragments that follow ([MS-SSTR] §2.2.4.5).
+pub(super) const TFRF: [u8; 16] = *b"\xd4\x80\x7e\xf2\xca\x39\x46\x95\x8e\x54\x26\xcb\x9e\x46\xa7\x9f";
+
+/// Flags of `tfhd` (§8.8.7).
+pub(super) mod tfhd_flag {
+    pub(in super::super) const BASE_DATA_OFFSET: u32 = 0x1;
+    pub(in super::super) const SAMPLE_DESCRIPTION_INDEX: u32 = 0x2;
+    pub(in super::super) const DURATION: u32 = 0x8;
+    pub(in super::super) const SIZE: u32 = 0x10;
+    pub(in super::super) const FLAGS: u32 = 0x20;
+    pub(in super::super) const DURATION_IS_EMPTY: u32 = 0x01_0000;
+    pub(in super::super) const DEFAULT_BASE_IS_MOOF: u32 = 0x02_0000;
+}
+
+/// Flags of `trun` (§8.8.8).
+pub(super) mod trun_flag {
+    pub(in super::super) const DATA_OFFSET: u32 = 0x1;
+    pub(in super::super) const FIRST_SAMPLE_FLAGS: u32 = 0x4;
+    pub(in super::super) const DURATION: u32 = 0x100;
+    pub(in super::super) const SIZE: u32 = 0x200;
+    pub(in super::super) const FLAGS: u32 = 0x400;
+    pub(in super::super) const COMPOSITION_OFFSET: u32 = 0x800;
+}
+
+/// `sample_is_non_sync_sample` in a sample's flags (§8.8.3.1).
+const NON_SYNC: u32 = 0x01_0000;
+
+/// What a track's `trex` says of samples whose fragment does not (§8.8.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrexDefaults {
+    /// Which sample entry, from 1.
+    pub sample_description_index: u32,
+    /// Ticks of the track.
+    pub duration: u32,
+    /// Bytes.
+    pub size: u32,
+    /// As in §8.8.3.1.
+    pub flags: u32,
+}
+
+impl Default for TrexDefaults {
+    fn default() -> Self {
+        Self { sample_description_index: 1, duration: 0, size: 0, flags: 0 }
+    }
+}
+
+/// What a `moof` says of its fragment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MoofInfo {
+    /// The track, by the numbers of the file or segment that it was read from.
+    pub track_id: u32,
+    /// The number of the fragment, from `mfhd`.
+    pub sequence: u32,
+    /// The decode time of the first sample, in ticks: from `tfdt`, else from `tfxd`. `None` if it has neither.
+    pub decode_time: Option<i64>,
+    /// The sum of the samples' durations, in ticks.
+    pub duration_ticks: i64,
+    /// The earliest presentation time less the decode time, in ticks, before any edit list: the composition offset
+    /// that frame reordering asks for.
+    pub presentation_offset_ticks: i64,
+    /// How many samples it has.
+    pub samples: u32,
+    /// True if its first sample is a sync sample; true also where there are no samples.
+    pub starts_with_sync: bool,
+    /// Which sample entry of its init segment it uses, from 1.
+    pub sample_description_index: u32,
+}
+
+/// Reads a whole `moof` box, where no more than that is at hand. `defaults` gives the `trex` of a track.
+///
+/// # Errors
+/// [`Kind::Invalid`] if it breaks its format or `defaults` does not know its track; [`Kind::Unsupported`] if it has more than
+/// one `traf` or is larger than [`MAX_MOOF`].
+pub fn read_moof(defaults: impl FnOnce(u32) -> Option<TrexDefaults>, moof: &[u8]) -> Result<MoofInfo> {
+    match BoxIter::new(moof).next().transpose()? {
+        Some(found) if found.kind.0 == *b"moof" => Ok(Moof::parse(found, defaults)?.info),
+        _ => Err(Error::new(Kind::Invalid, "this is not a moof box")),
+    }
+}
+
+/// A `tfhd` (§8.8.7); what it leaves out is `None`.
+#[derive(Debug, Clone)]
+pub(super) struct Tfhd {
+    pub(super) flags: u32,
+    pub(super) track_id: u32,
+    pub(super) base_data_offset: Option<u64>,
+    pub(super) sample_description_index: Option<u32>,
+    pub(super) duration: Option<u32>,
+    pub(super) size: Option<u32>,
+    pub(super) sample_flags: Option<u32>,
+}
+
+impl Tfhd {
+    fn parse(tfhd: Boxed<'_>) -> Result<Self> {
+        let mut fields = tfhd.fields();
+        let (_, flags) = fields.version_flags()?;
+        let track_id = fields.u32()?;
+        let base_data_offset =
+            if flags & tfhd_flag::BASE_DATA_OFFSET != 0 { Some(fields.u64()?) } else { None };
+        let mut optional = |flag| if flags & flag != 0 { fields.u32().map(Some) } else { Ok(None) };
+        Ok(Self {
+            flags,
+            track_id,
+            base_data_offset,
+            sample_description_index: optional(tfhd_flag::SAMPLE_DESCRIPTION_INDEX)?,
+            duration: optional(tfhd_flag::DURATION)?,
+            size: optional(tfhd_flag::SIZE)?,
+            sample_flags: optional(tfhd_flag::FLAGS)?,
+        })
+    }
+
+    /// What holds for samples of which the runs say nothing.
+    fn defaults(&self, trex: TrexDefaults) -> TrexDefaults {
+        TrexDefaults {
+            sample_description_index: self.sample_description_index.unwrap_or(trex.sample_description_index),
+            duration: self.duration.unwrap_or(trex.duration),
+            size: self.size.unwrap_or(trex.size),
+            flags: self.sample_flags.unwrap_or(trex.flags),
+        }
+    }
+}
+
+/// What a `trun` (§8.8.8) comes to.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    /// Where its first byte lies, from the base; `None`: right behind the run before.
+    pub(super) data_offset: Option<i32>,
+    /// How many bytes its samples have.
+    pub(super) bytes: u64,
+    /// Which fields its samples have, as in [`trun_flag`].
+    pub(super) flags: u32,
+    samples: u32,
+    duration: u64,
+    /// The earliest presentation time less the decode time of the run; `None` without samples.
+    presentation_offset: Option<i64>,
+    /// The flags of its first sample.
+    first_flags: u32,
+}
+
+impl Run {
+    fn parse(trun: Boxed<'_>, defaults: TrexDefaults) -> Result<Self> {
+        let mut fields = trun.fields();
+        let (version, flags) = fields.version_flags()?;
+        let has = |flag| flags & flag != 0;
+        let samples = fields.u32()?;
+        let data_offset =
+            if has(trun_flag::DATA_OFFSET) { Some(i32::from_be_bytes(fields.array()?)) } else { None };
+        let first_flags = if has(trun_flag::FIRST_SAMPLE_FLAGS) { Some(fields.u32()?) } else { None };
+        let mut run = Run {
+            data_offset,
+            bytes: 0,
+            flags,
+            samples,
+            duration: 0,
+            presentation_offset: None,
+            first_flags: 0,
+        };
+        let per_sample =
+            [trun_flag::DURATION, trun_flag::SIZE, trun_flag::FLAGS, trun_flag::COMPOSITION_OFFSET];
+        let width = 4 * u64::from(per_sample.iter().map(|f| u32::from(has(*f))).sum::<u32>());
+        if width == 0 {
+            // 32 by 32 bits: cannot overflow.
+            run.bytes = u64::from(samples) * u64::from(defaults.size);
+            run.duration = u64::from(samples) * u64::from(defaults.duration);
+            run.presentation_offset = (samples > 0).then_some(0);
+            run.first_flags = first_flags.unwrap_or(defaults.flags);
+            return Ok(run);
+        }
+        let room = u64::try_from(fields.rest().len()).unwrap_or(u64::MAX);
+        if u64::from(samples) * width > room {
+            return Err(trun.error(format_args!("claims {samples} samples and has no room for them")));
+        }
+        run.read_samples(&mut fields, version, defaults)?;
+        if let Some(flags) = first_flags {
+            run.first_flags = flags;
+        }
+        Ok(run)
+    }
+
+    /// Adds up the samples. Called only when the box has room for all of them, so sums of 32-bit values fit easily.
+    fn read_samples(&mut self, fields: &mut Fields<'_>, version: u8, defaults: TrexDefaults) -> Result<()> {
+        self.first_flags = defaults.flags;
+        for n in 0..self.samples {
+            let mut field = |flag, default| if self.flags & flag != 0 { fields.u32() } else { Ok(default) };
+            let duration = field(trun_flag::DURATION, defaults.duration)?;
+            let size = field(trun_flag::SIZE, defaults.size)?;
+            let flags = field(trun_flag::FLAGS, defaults.flags)?;
+            let offset = field(trun_flag::COMPOSITION_OFFSET, 0)?;
+            if n == 0 {
+                self.first_flags = flags;
+            }
+            // Version 1 is signed. Some writers of version 0 mean it so too, and an offset of over 2^31 makes no sense.
+            let offset = if version == 0 && offset <= i32::MAX.cast_unsigned() {
+                i64::from(offset)
+            } else {
+                i64::from(offset.cast_signed())
+            };
+            let presented = i64::try_from(self.duration).unwrap_or(i64::MAX).saturating_add(offset);
+            self.presentation_offset = Some(self.presentation_offset.map_or(presented, |p| p.min(presented)));
+            self.duration = self.duration.saturating_add(u64::from(duration));
+            self.bytes = self.bytes.saturating_add(u64::from(size));
+        }
+        Ok(())
+    }
+}
+
+/// A `moof` with one `traf`, taken apart.
+#[derive(Debug, Clone)]
+pub(super) struct Moof<'a> {
+    pub(super) whole: Boxed<'a>,
+    pub(super) tfhd: Tfhd,
+    /// The `trex` that it was read with.
+    pub(super) trex: TrexDefaults,
+    pub(super) runs: Vec<Run>,
+    pub(super) info: MoofInfo,
+}
+
+impl<'a> Moof<'a> {
+    /// Takes a `moof` apart.
+    pub(super) fn parse(whole: Boxed<'a>, trex: impl FnOnce(u32) -> Option<TrexDefaults>) -> Result<Self> {
+        if whole.bytes.len() > MAX_MOOF {
+            let what = format!("moof at byte {}: {} bytes are too many", whole.offset, whole.bytes.len());
+            return Err(Error::new(Kind::Unsupported, what));
+        }
+        let traf = only_traf(whole)?;
+        let tfhd = Tfhd::parse(traf.required(b"tfhd")?)?;
+        let trex = trex(tfhd.track_id).ok_or_else(|| {
+            whole.error(format_args!("is of track {}, which its header does not have", tfhd.track_id))
+        })?;
+        let sequence = match whole.child(b"mfhd")? {
+            Some(mfhd) => {
+                let mut fields = mfhd.fields();
+                fields.version_flags()?;
+                fields.u32()?
+            }
+            None => 0,
+        };
+        let defaults = tfhd.defaults(trex);
+        let mut runs = Vec::new();
+        for found in traf.children() {
+            let found = found?;
+            if found.kind.0 == *b"trun" {
+                runs.push(Run::parse(found, defaults)?);
+            }
+        }
+        let decode_time = decode_time(traf)?;
+        let info = sum_up(&runs, &tfhd, defaults, sequence, decode_time)
+            .ok_or_else(|| whole.error("has more samples than can be counted"))?;
+        Ok(Self { whole, tfhd, trex, runs, info })
+    }
+}
+
+/// The totals of all runs; `None` if one does not fit.
+fn sum_up(
+    runs: &[Run],
+    tfhd: &Tfhd,
+    defaults: TrexDefaults,
+    sequence: u32,
+    decode_time: Option<i64>,
+) -> Option<MoofInfo> {
+    let mut samples = 0_u32;
+    let mut duration = 0_i64;
+    let mut presentation: Option<i64> = None;
+    for run in runs {
+        if let Some(offset) = run.presentation_offset {
+            let presented = duration.checked_add(offset)?;
+            presentation = Some(presentation.map_or(presented, |p| p.min(presented)));
+        }
+        samples = samples.checked_add(run.samples)?;
+        duration = duration.checked_add(i64::try_from(run.duration).ok()?)?;
+    }
+    if samples == 0 && tfhd.flags & tfhd_flag::DURATION_IS_EMPTY != 0 {
+        duration = i64::from(defaults.duration);
+    }
+    let first = runs.iter().find(|r| r.samples > 0);
+    Some(MoofInfo {
+        track_id: tfhd.track_id,
+        sequence,
+        decode_time,
+        duration_ticks: duration,
+        presentation_offset_ticks: presentation.unwrap_or(0),
+        samples,
+        starts_with_sync: first.is_none_or(|r| r.first_flags & NON_SYNC == 0),
+        sample_description_index: defaults.sample_description_index,
+    })
+}
+
+/// The one `traf`: media of several tracks in one fragment cannot be taken apart without touching `mdat`.
+pub(super) fn only_traf<'a>(moof: Boxed<'a>) -> Result<Boxed<'a>> {
+    let mut found = None;
+    for child in moof.children() {
+        let child = child?;
+        if child.kind.0 == *b"traf" && found.replace(child).is_some() {
+            let what = format!("moof at byte {}: several tracks in one fragment (muxed)", moof.offset);
+            return Err(Error::new(Kind::Unsupported, what).hint("use a source that keeps its tracks apart"));
+        }
+    }
+    found.ok_or_else(|| moof.error("has no traf"))
+}
+
+/// `tfdt` (§8.8.12), else the time of `tfxd`.
+fn decode_time(traf: Boxed<'_>) -> Result<Option<i64>> {
+    let mut smooth = None;
+    for child in traf.children() {
+        let child = child?;
+        let ticks = if child.kind.0 == *b"tfdt" {
+            let mut fields = child.fields();
+            let (version, _) = fields.version_flags()?;
+            fields.wide(version)?
+        } else if child.user_type() == Some(&TFXD) {
+            Tfxd::parse(child)?.time
+        } else {
+            continue;
+        };
+        let ticks = i64::try_from(ticks).map_err(|_| child.error("has a time beyond all bounds"))?;
+        if child.kind.0 == *b"tfdt" {
+            return Ok(Some(ticks));
+        }
+        smooth = Some(ticks);
+    }
+    Ok(smooth)
+}
+
+/// The times of a `tfxd` box, in ticks of the track.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tfxd {
+    pub(super) time: u64,
+    pub(super) duration: u64,
+}
+
+impl Tfxd {
+    pub(super) fn parse(tfxd: Boxed<'_>) -> Result<Self> {
+        let mut fields = tfxd.fields();
+        fields.skip(TFXD.len())?;
+        let (version, _) = fields.version_flags().context("tfxd")?;
+        Ok(Self {
+            time: fields.wide(version).context("tfxd")?,
+            duration: fields.wide(version).context("tfxd")?,
+        })
+    }
+}
