@@ -1,11 +1,15 @@
 //! npvr: live channels become a permanent archive.
 
+pub mod channel;
 pub mod clock;
 pub mod error;
 pub mod grid;
+pub mod ledger;
 pub mod media;
 pub mod plan;
+pub mod secret;
 pub mod source;
+pub mod store;
 pub mod time;
 pub mod timeline;
 pub mod track;

@@ -1,0 +1,114 @@
+//! The table of keys: every key of a channel file, what form it has, its default, and what it means.
+//!
+//! The only list there is. Unknown keys are found by it, defaults come from it, and the comments of a new channel file
+//! are made of it.
+
+/// What a value looks like in TOML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A string.
+    Text,
+    /// A string that must not be shown.
+    Secret,
+    /// `true` or `false`.
+    Switch,
+    /// A whole number that is not negative.
+    Count,
+    /// An array of strings.
+    List,
+    /// A table of strings that must not be shown.
+    SecretTable,
+}
+
+impl Form {
+    /// How a person would say it.
+    pub(super) const fn said(self) -> &'static str {
+        match self {
+            Form::Text | Form::Secret => "text in quotes",
+            Form::Switch => "true or false",
+            Form::Count => "a whole number",
+            Form::List => "a list of texts, like [\"video\", \"audio=eng\"]",
+            Form::SecretTable => "a table of texts",
+        }
+    }
+}
+
+/// One key of a channel file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Its name, with its table: `disk.path`.
+    pub name: &'static str,
+    /// What its value looks like.
+    pub form: Form,
+    /// Its default, as TOML; `None` if there is none.
+    pub default: Option<&'static str>,
+    /// What it means, for the person who opens the file.
+    pub note: &'static str,
+}
+
+const fn key(name: &'static str, form: Form, default: Option<&'static str>, note: &'static str) -> Key {
+    Key { name, form, default, note }
+}
+
+/// Every key of a channel file, in the order in which they are shown.
+pub const KEYS: &[Key] = &[
+    key(
+        "channel_url",
+        Form::Text,
+        None,
+        "Where the live stream is: a publishing point (.isml), or a DASH, HLS or Smooth manifest.",
+    ),
+    key("enabled", Form::Switch, Some("true"), "false leaves the channel alone, and keeps its archive."),
+    key(
+        "chunk_duration",
+        Form::Text,
+        Some("\"PT5M\""),
+        "How long a chunk is: whole seconds, up to a day. Chunks start at multiples of it since 1970, UTC.",
+    ),
+    key("archive_length", Form::Text, Some("\"P7D\""), "How long a chunk is kept."),
+    key(
+        "tracks",
+        Form::List,
+        Some("[]"),
+        "Which tracks: [\"video\", \"audio=eng\", \"video=1500000\"]. Empty is all of them.",
+    ),
+    key(
+        "margin",
+        Form::Text,
+        Some("\"PT2M\""),
+        "Media that would be lost within this time of being ready is captured before its chunk ends.",
+    ),
+    key(
+        "settle",
+        Form::Text,
+        None,
+        "How far past the end of a chunk the stream must be before the chunk is captured. Left out: two segments.",
+    ),
+    key("max_connections", Form::Count, Some("4"), "Requests at once to the source."),
+    key(
+        "max_rate",
+        Form::Text,
+        Some("\"25MB/s\""),
+        "The most to fetch from the source in a second; \"unlimited\" lifts it.",
+    ),
+    key("username", Form::Text, None, "For a source that asks who you are."),
+    key("password", Form::Secret, None, "Better kept elsewhere: see password_file and password_env."),
+    key("password_file", Form::Text, None, "A file that holds the password, and nothing else."),
+    key("password_env", Form::Text, None, "The name of an environment variable that holds the password."),
+    key("connect_timeout", Form::Text, Some("\"PT10S\""), "How long to wait for a connection."),
+    key("read_timeout", Form::Text, Some("\"PT20S\""), "How long the source may stay silent."),
+    key("headers", Form::SecretTable, None, "Extra request headers."),
+    key("disk.path", Form::Text, None, "The folder for the chunks. Left out: under the state folder."),
+];
+
+/// The key of that name.
+pub(super) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|k| k.name == name)
+}
+
+/// The name nearest to `name` among `known`, if one is near enough to be meant.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = known.into_iter().map(|k| (strsim::jaro_winkler(name, k), k));
+    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 > 0.8).then_some(best.1)
+}

@@ -1,0 +1,258 @@
+//! From layers of raw values to a [`Channel`]: merging, reading each value, and the limits.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use super::keys::{Form, KEYS};
+use super::raw::{Entry, Layer, Origin, Value};
+use super::{Channel, Name, Setting, parse_rate};
+use crate::error::{Error, Kind, Result};
+use crate::grid::Grid;
+use crate::secret::Secret;
+use crate::time::{format_duration, parse_duration};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The longest `archive_length`; a typing error ends up beyond it, and instants reach no further than 2262.
+const MAX_ARCHIVE: Duration = Duration::from_secs(100 * 36_525 * 864);
+/// The most requests at once: more than an origin takes from one client.
+const MAX_CONNECTIONS: u64 = 64;
+
+/// Keys of which at most one can hold: a layer that sets one puts out the others in the layers below.
+const PASSWORDS: [&str; 3] = ["password", "password_file", "password_env"];
+
+/// Request headers that npvr sets by itself, and that would break the answer if set by hand.
+const OWN_HEADERS: [&str; 6] =
+    ["connection", "content-length", "transfer-encoding", "range", "accept-encoding", "upgrade"];
+
+/// Where a password is kept, if not in the file itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretFrom {
+    /// A file that holds it, and nothing else.
+    File(PathBuf),
+    /// An environment variable of that name.
+    Env(String),
+}
+
+impl Channel {
+    /// Makes a channel of its file, over the `[defaults]` of `npvr.toml`, over the built-in defaults. `look_up` gets a
+    /// password that is kept elsewhere.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] with file, line, key, what is wrong and what would be right; what `look_up` fails with.
+    pub fn resolve(
+        name: &Name,
+        file: &Layer,
+        defaults: &Layer,
+        look_up: &dyn Fn(&SecretFrom) -> Result<Secret>,
+    ) -> Result<Channel> {
+        let values = Values::merge([&Layer::defaults()?, defaults, file])?;
+        let fine = |s: &str| Ok(s.to_owned());
+        let grid = values.need("chunk_duration", |text| Grid::new(parse_duration(text)?))?;
+        let archive_length = values.need("archive_length", between(grid.duration(), MAX_ARCHIVE))?;
+        let second = Duration::from_secs(1);
+        let channel = Channel {
+            name: name.clone(),
+            url: values
+                .need("channel_url", parse_url)
+                .map_err(|e| e.hint("write it like channel_url = \"https://example.com/live/news.isml\""))?,
+            enabled: values.switch("enabled"),
+            grid,
+            archive_length,
+            tracks: values.each("tracks", str::parse)?,
+            margin: values.need("margin", between(Duration::ZERO, DAY))?,
+            settle: values.text("settle", between(Duration::ZERO, Duration::from_secs(3_600)))?,
+            max_connections: values.count("max_connections", 1, MAX_CONNECTIONS)?,
+            max_bytes_per_s: values.need("max_rate", parse_rate)?,
+            username: values.text("username", fine)?,
+            password: values.password(look_up)?,
+            headers: values.headers()?,
+            connect_timeout: values.need("connect_timeout", between(second, 300 * second))?,
+            read_timeout: values.need("read_timeout", between(second, 600 * second))?,
+            disk_path: values.text("disk.path", parse_folder)?,
+            effective: values.shown(),
+        };
+        if let (None, Some(entry)) = (&channel.username, PASSWORDS.iter().find_map(|k| values.0.get(*k))) {
+            return Err(Error::new(Kind::Config, "a password without a username").context(&entry.origin));
+        }
+        Ok(channel)
+    }
+}
+
+/// All layers in one.
+struct Values(BTreeMap<String, Entry>);
+
+impl Values {
+    /// Later layers win.
+    fn merge<'a>(layers: impl IntoIterator<Item = &'a Layer>) -> Result<Self> {
+        let mut all = BTreeMap::new();
+        for layer in layers {
+            let mut passwords = PASSWORDS.iter().filter_map(|k| layer.entries.get(*k).map(|e| (k, e)));
+            if let Some((key, _)) = passwords.next() {
+                if let Some((other, entry)) = passwords.next() {
+                    let error = Error::new(Kind::Config, format!("both {key} and {other} are given"));
+                    return Err(error.context(&entry.origin).hint("keep one of them"));
+                }
+                PASSWORDS.iter().for_each(|k| drop(all.remove(*k)));
+            }
+            all.extend(layer.entries.clone());
+        }
+        Ok(Self(all))
+    }
+
+    /// A text and what it means; `None` where it is not set.
+    fn text<T>(&self, key: &str, read: impl FnOnce(&str) -> Result<T>) -> Result<Option<T>> {
+        match self.0.get(key) {
+            Some(Entry { value: Value::Text(text), origin }) => {
+                read(text).map(Some).map_err(|e| at(origin, key, &e))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The same, for a key that has to be there.
+    fn need<T>(&self, key: &str, read: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+        self.text(key, read)?.ok_or_else(|| Error::new(Kind::Config, format!("{key} is missing")))
+    }
+
+    fn switch(&self, key: &str) -> bool {
+        matches!(self.0.get(key), Some(Entry { value: Value::Switch(true), .. }))
+    }
+
+    fn count(&self, key: &str, least: u64, most: u64) -> Result<usize> {
+        let Some(Entry { value: Value::Count(n), origin }) = self.0.get(key) else {
+            return Err(Error::new(Kind::Config, format!("{key} is missing")));
+        };
+        let inside = usize::try_from(*n).ok().filter(|_| (least..=most).contains(n));
+        inside.ok_or_else(|| {
+            let error = Error::new(Kind::Config, format!("{n} is not from {least} to {most}"));
+            at(origin, key, &error)
+        })
+    }
+
+    fn each<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Vec<T>> {
+        let Some(Entry { value: Value::List(items), origin }) = self.0.get(key) else {
+            return Ok(Vec::new());
+        };
+        items.iter().map(|item| read(item).map_err(|e| at(origin, key, &e))).collect()
+    }
+
+    fn password(&self, look_up: &dyn Fn(&SecretFrom) -> Result<Secret>) -> Result<Option<Secret>> {
+        let file = self.text("password_file", |path| look_up(&SecretFrom::File(parse_folder(path)?)))?;
+        let env = self.text("password_env", |name| look_up(&SecretFrom::Env(name.to_owned())))?;
+        let here = self.text("password", |text| Ok(Secret::new(text)))?;
+        Ok(here.or(file).or(env))
+    }
+
+    fn headers(&self) -> Result<Vec<(String, Secret)>> {
+        let all = self.0.iter().filter_map(|(key, entry)| Some((key.strip_prefix("headers.")?, entry)));
+        all.map(|(name, entry)| {
+            // RFC 9110 section 5.1: a name is a token. Section 5.5: a value is visible ASCII, spaces and tabs inside.
+            let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+            let Value::Text(value) = &entry.value else { return Ok((name.to_owned(), Secret::new(""))) };
+            let fault = if name.is_empty() || !name.bytes().all(token) {
+                "this is not the name of a header"
+            } else if OWN_HEADERS.contains(&name) {
+                "npvr sets this header by itself"
+            } else if !value.bytes().all(|b| b == b'\t' || (b' '..=b'~').contains(&b))
+                || value.trim() != value
+            {
+                "the value of a header is plain ASCII, without spaces around it"
+            } else {
+                return Ok((name.to_owned(), Secret::new(value)));
+            };
+            let error = Error::new(Kind::Config, fault);
+            Err(at(&entry.origin, &format!("headers.{name}"), &error))
+        })
+        .collect()
+    }
+
+    /// Every value as a person may see it.
+    fn shown(&self) -> Vec<Setting> {
+        let of_key = |key: &'static super::Key| {
+            let inside = move |name: &str| match key.form {
+                Form::SecretTable => name.split_once('.').is_some_and(|(table, _)| table == key.name),
+                _ => name == key.name,
+            };
+            let entries = self.0.iter().filter(move |(name, _)| inside(name));
+            entries.map(|(name, entry)| Setting {
+                key: name.clone(),
+                shown: show(key.name, key.form, &entry.value),
+                origin: entry.origin.clone(),
+            })
+        };
+        KEYS.iter().flat_map(of_key).collect()
+    }
+}
+
+fn show(key: &str, form: Form, value: &Value) -> String {
+    let quoted = |text: &str| toml::Value::from(text).to_string();
+    match value {
+        _ if matches!(form, Form::Secret | Form::SecretTable) => "<redacted>".to_owned(),
+        Value::Text(text) if key == "channel_url" => quoted(&without_query_values(text)),
+        Value::Text(text) => quoted(text),
+        Value::Switch(on) => on.to_string(),
+        Value::Count(n) => n.to_string(),
+        Value::List(items) => format!("[{}]", items.iter().map(|i| quoted(i)).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// Values in a query are often tokens; their names are worth showing.
+fn without_query_values(url: &str) -> String {
+    let Some((base, query)) = url.split_once('?') else { return url.to_owned() };
+    let shown = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) => format!("{name}=<redacted>"),
+        None => "<redacted>".to_owned(),
+    });
+    format!("{base}?{}", shown.collect::<Vec<_>>().join("&"))
+}
+
+/// Says which line a bad value stands on. Whatever was wrong with the text, the configuration is at fault.
+fn at(origin: &Origin, key: &str, e: &Error) -> Error {
+    let error = Error::new(Kind::Config, e.to_string()).context(key).context(origin);
+    match e.remedy() {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+fn between(least: Duration, most: Duration) -> impl Fn(&str) -> Result<Duration> {
+    move |text| {
+        let d = parse_duration(text)?;
+        if (least..=most).contains(&d) {
+            return Ok(d);
+        }
+        let (least, most) = (format_duration(least), format_duration(most));
+        Err(Error::new(Kind::Config, format!("{} is not from {least} to {most}", format_duration(d))))
+    }
+}
+
+/// The text is in no message: it may hold a password or a token.
+fn parse_url(text: &str) -> Result<Url> {
+    let url = Url::parse(text).map_err(|e| {
+        Error::new(Kind::Config, format!("this is not a URL: {}", e.to_string().to_lowercase()))
+    })?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Error::new(Kind::Config, "a user or password stands in the URL")
+            .hint("use the keys username and password_file"));
+    }
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Error::new(Kind::Config, format!("{} is neither http nor https", url.scheme())));
+    }
+    if url.fragment().is_some() {
+        return Err(Error::new(Kind::Config, "a URL of a channel has no part after #"));
+    }
+    Ok(url)
+}
+
+/// Absolute, because cron and systemd start npvr in a folder of their own.
+fn parse_folder(text: &str) -> Result<PathBuf> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    Err(Error::new(Kind::Config, format!("{text:?} is not an absolute path")))
+}
