@@ -1,5 +1,6 @@
 //! npvr: live channels become a permanent archive.
 
+pub mod capture;
 pub mod channel;
 pub mod clock;
 pub mod error;

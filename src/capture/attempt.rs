@@ -1,0 +1,310 @@
+//! One attempt at one cell, under its lock and with its job: steps 3 to 7 of the order of effects.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::batch::{Wanted, wanted, watermark};
+use super::contents::Contents;
+use super::progress::Progress;
+use super::proof::{Evidence, gaps};
+use super::spool::Spool;
+use super::transfer::{Inits, transfer};
+use super::writer::{Writer, WriterTrack};
+use super::{BEFORE_THE_ARCHIVE, Captured, Event, Feed, Order, Workplace};
+use crate::clock;
+use crate::error::{Error, Kind, Result};
+use crate::ledger::{Commit, Coverage, Gap, JobId, JobStats, Stored};
+use crate::source::TrackListing;
+use crate::store::Digest;
+use crate::time::{Ranges, Time, human_duration};
+
+/// A chunk that lacks segments which the source announced is tried again at most so often.
+const MOST_ATTEMPTS: u32 = 3;
+/// How long the first retry waits; each further one waits four times as long as the one before.
+const FIRST_RETRY: Duration = Duration::from_secs(60);
+/// No retry waits longer.
+const LONGEST_RETRY: Duration = Duration::from_secs(3_600);
+
+/// An attempt, and its job.
+pub(super) struct Attempt<'a> {
+    place: &'a Workplace,
+    feed: &'a Feed,
+    order: Order,
+    job: JobId,
+    stats: JobStats,
+    /// Lines for the job's log that are not in the ledger yet.
+    log: String,
+}
+
+impl<'a> Attempt<'a> {
+    pub(super) fn new(place: &'a Workplace, feed: &'a Feed, order: Order, job: JobId) -> Self {
+        Self { place, feed, order, job, stats: JobStats::default(), log: String::new() }
+    }
+
+    /// Runs it to its end, and writes that down, whatever it is.
+    pub(super) async fn run(mut self, spool: Spool, progress: Progress) -> Result<Captured> {
+        let what = if self.order.whole { "capture" } else { "capture a piece" };
+        self.note(format!("{what} of {}", self.order.cell));
+        let result = match self.fill(spool, progress).await {
+            Ok(writer) if !self.order.whole => self.leave_open(&writer),
+            Ok(writer) => self.close(writer).await,
+            Err(e) => Err(e),
+        };
+        result.map_err(|e| self.fail(e))
+    }
+
+    /// Step 3: everything that can be had goes into the spool.
+    async fn fill(&mut self, mut spool: Spool, mut progress: Progress) -> Result<Writer> {
+        let contents = spool.contents()?;
+        if let Some(found) = &contents {
+            let state = if found.finished { "finished" } else { "unfinished" };
+            self.note(format!("goes on with {} bytes in the spool, {state}", found.whole_bytes));
+        }
+        if contents.as_ref().is_some_and(|c| c.finished) {
+            return Ok(Writer::new(spool, contents, progress));
+        }
+        let listing = self.list(contents.as_ref()).await?;
+        progress.see(&listing);
+        let inits = Inits::fetch(self.feed, &listing).await?;
+        let mut writer = Writer::new(spool, contents, progress);
+        let tracks = self.register(&listing, &inits)?;
+        let limit = (!self.order.whole).then(|| watermark(&listing, self.feed.channel.margin)).flatten();
+        let batch = wanted(&listing, &writer.progress, |t| writer.written_end(tracks[t].id), limit);
+        self.place.observer.event(
+            self.channel(),
+            self.order.cell,
+            Event::Started { segments: batch.len() as u64 },
+        );
+        self.note(format!("{} tracks, {} segments to fetch", listing.len(), batch.len()));
+        let in_batch = |t: usize| batch.iter().any(|w: &Wanted| w.track == t);
+        let first: Vec<_> = (0..listing.len())
+            .filter(|t| in_batch(*t))
+            .filter_map(|t| Some((tracks[t].id, inits.first_of(t, &listing[t])?.clone())))
+            .collect();
+        writer.expect(tracks, &first)?;
+        let until = limit.map_or(self.order.cell.end(), |l| l.min(self.order.cell.end()));
+        self.transfer(&listing, &inits, batch, writer, until).await
+    }
+
+    /// The segments of the cell. Where the source no longer knows the range, what is in the spool is all there will be.
+    async fn list(&self, spooled: Option<&Contents>) -> Result<Vec<TrackListing>> {
+        match self.feed.source.list(self.order.cell.range()).await {
+            Err(e) if spooled.is_some() && matches!(e.kind(), Kind::Expired | Kind::NotFound) => {
+                Ok(Vec::new())
+            }
+            listed => listed,
+        }
+    }
+
+    /// The tracks of a listing with their ids in the chunk. A track whose init segment cannot be had gets none: nothing of
+    /// it can be written.
+    fn register(&self, listing: &[TrackListing], inits: &Inits) -> Result<Vec<WriterTrack>> {
+        let known: Vec<_> = listing
+            .iter()
+            .enumerate()
+            .filter_map(|(t, of_track)| Some((t, &of_track.track, inits.first_of(t, of_track)?.timescale())))
+            .collect();
+        let named: Vec<_> = known.iter().map(|(_, track, timescale)| (*track, *timescale)).collect();
+        let ids = self.place.ledger.register_tracks(self.channel(), &named, clock::now())?;
+        let mut tracks: Vec<WriterTrack> =
+            listing.iter().map(|t| WriterTrack { name: t.track.name(), id: 0 }).collect();
+        for ((t, ..), id) in known.iter().zip(ids) {
+            tracks[*t].id = id;
+        }
+        Ok(tracks)
+    }
+
+    async fn transfer(
+        &mut self,
+        listing: &[TrackListing],
+        inits: &Inits,
+        batch: Vec<Wanted>,
+        writer: Writer,
+        until: Time,
+    ) -> Result<Writer> {
+        let mut stats = self.stats;
+        let (writer, result) =
+            transfer(self.place, self.feed, &self.order, listing, inits, batch, writer, &mut stats).await;
+        self.stats = stats;
+        let mut writer = match (writer, &result) {
+            (Some(writer), _) => writer,
+            (None, _) => {
+                return Err(result.err().unwrap_or_else(|| Error::new(Kind::Io, "the writer is gone")));
+            }
+        };
+        for note in std::mem::take(&mut writer.notes) {
+            self.note(note);
+        }
+        let done = writer.progress.tracks.values().filter_map(|t| t.done).min();
+        writer.progress.until = if result.is_ok() { Some(until) } else { done };
+        // A full disk fails here too; the first error is the one to tell.
+        let kept = writer.spool.sync().and_then(|()| self.checkpoint(&writer.progress));
+        result.and(kept).map(|()| writer)
+    }
+
+    fn checkpoint(&self, progress: &Progress) -> Result<()> {
+        self.place.ledger.checkpoint(self.job, &progress.text(), self.stats)
+    }
+
+    fn leave_open(&mut self, writer: &Writer) -> Result<Captured> {
+        self.note(format!("the spool has {} bytes; the cell goes on", writer.spool.len()));
+        self.flush_log()?;
+        self.place.ledger.release(self.job, clock::now(), self.stats)?;
+        Ok(Captured::Piece)
+    }
+
+    /// Steps 4 to 7.
+    async fn close(&mut self, mut writer: Writer) -> Result<Captured> {
+        let found = self.prove(&writer);
+        for gap in &found {
+            self.note(format!("gap: {} {}: {}", gap.track, gap.range, gap.reason));
+        }
+        let before = self.place.ledger.gaps(self.channel(), self.order.cell.range())?;
+        let before: Vec<Gap> =
+            before.into_iter().filter(|row| row.cell == self.order.cell).map(|row| row.gap).collect();
+        if writer.is_empty() {
+            return self.give_up(writer, &found);
+        }
+        if !before.is_empty() && self.has_object()? && !covers_more(&found, &before) {
+            return self.keep_the_old(writer, &found);
+        }
+        let sha256 = writer.finish()?;
+        let stored = Stored {
+            coverage: if found.is_empty() { Coverage::Complete } else { Coverage::Partial },
+            key: self.order.cell.key(self.channel()),
+            bytes: writer.spool.len(),
+            sha256,
+        };
+        self.place.observer.event(self.channel(), self.order.cell, Event::Storing);
+        let digest = Digest { bytes: stored.bytes, sha256 };
+        let put = self.feed.store.put(&stored.key, writer.spool.path(), &digest).await;
+        put.map_err(|e| e.context(format!("put {}", stored.key)))?;
+        self.note(format!("stored {} bytes as {}", stored.bytes, stored.key));
+        self.flush_log()?;
+        let message = (!found.is_empty()).then(|| summary(&found));
+        let commit = Commit {
+            stored: &stored,
+            index: &writer.index.encode(),
+            gaps: &found,
+            stats: self.stats,
+            retry_at: self.retry_of_gaps(&writer.progress, &found),
+            message: message.as_deref(),
+        };
+        self.place.ledger.commit(self.job, clock::now(), &commit)?;
+        writer.spool.remove()?;
+        let news = found != before;
+        Ok(if found.is_empty() { Captured::Complete } else { Captured::Partial { gaps: found, news } })
+    }
+
+    /// What the chunk lacks, by the fragments that are in it.
+    fn prove(&self, writer: &Writer) -> Vec<Gap> {
+        let evidence = writer.progress.tracks.iter().map(|(name, track)| Evidence {
+            name: name.clone(),
+            fragments: track.id.map_or_else(Vec::new, |id| writer.presented(id)),
+            seen: track.seen.clone(),
+        });
+        let evidence: Vec<Evidence> = evidence.collect();
+        gaps(self.order.cell, self.feed.since, &evidence, &writer.progress.missed())
+    }
+
+    fn has_object(&self) -> Result<bool> {
+        let row = self.place.ledger.cell(self.channel(), self.order.cell)?;
+        Ok(row.is_some_and(|row| row.stored.is_some()))
+    }
+
+    /// Nothing could be had: failed while there is hope, lost when there is none.
+    fn give_up(&mut self, writer: Writer, found: &[Gap]) -> Result<Captured> {
+        let reason = if found.is_empty() { "nothing of it could be had".to_owned() } else { summary(found) };
+        if !self.order.last_chance
+            && !writer.progress.misses.is_empty()
+            && self.order.attempts < MOST_ATTEMPTS
+        {
+            return Err(Error::new(Kind::TryLater, reason));
+        }
+        self.note("lost".to_owned());
+        self.flush_log()?;
+        let now = clock::now();
+        self.place.ledger.fail(self.job, now, &reason, None, self.stats)?;
+        self.place.ledger.lose(self.channel(), self.order.cell, found, &reason, now)?;
+        writer.spool.remove()?;
+        Ok(Captured::Lost)
+    }
+
+    /// What was captured now covers no more than the partial chunk that is stored: that one stays.
+    fn keep_the_old(&mut self, writer: Writer, found: &[Gap]) -> Result<Captured> {
+        self.note("covers no more than what is stored, which stays".to_owned());
+        self.flush_log()?;
+        let retry_at = self.retry_of_gaps(&writer.progress, found);
+        self.place.ledger.fail(self.job, clock::now(), &summary(found), retry_at, self.stats)?;
+        writer.spool.remove()?;
+        Ok(Captured::Partial { gaps: found.to_vec(), news: false })
+    }
+
+    /// When a partial chunk is worth another attempt: at once if the source turns out to have more after all; later if
+    /// segments that it announced could not be had; never after [`MOST_ATTEMPTS`].
+    fn retry_of_gaps(&self, progress: &Progress, found: &[Gap]) -> Option<Time> {
+        let missed: Ranges = progress.misses.iter().map(|(_, range, _)| *range).collect();
+        let by_failure = found.iter().any(|gap| !missed.clip(gap.range).is_empty());
+        match (found.is_empty(), by_failure) {
+            (true, _) => None,
+            (false, false) => Some(clock::now()),
+            (false, true) => (self.order.attempts < MOST_ATTEMPTS).then(|| self.retry_at()),
+        }
+    }
+
+    fn retry_at(&self) -> Time {
+        let wait = FIRST_RETRY.saturating_mul(4_u32.saturating_pow(self.order.attempts)).min(LONGEST_RETRY);
+        clock::now().plus(wait)
+    }
+
+    /// Writes a failure down, and says where it happened.
+    fn fail(&mut self, error: Error) -> Error {
+        self.note(format!("failed: {error}"));
+        let retry_at = self.retry_at();
+        let written = self.flush_log().and_then(|()| {
+            self.place.ledger.fail(self.job, clock::now(), &error.to_string(), Some(retry_at), self.stats)
+        });
+        let error = error.context(format!("channel {}: chunk {}", self.channel(), self.order.cell));
+        match written {
+            Ok(()) => {
+                error.hint(format!("npvr log {} has the details; the next check tries again", self.job))
+            }
+            // Somebody took the cell over meanwhile, or the ledger is in trouble itself: the next run finds out which.
+            Err(_) => error,
+        }
+    }
+
+    fn channel(&self) -> &str {
+        self.feed.channel.name.as_str()
+    }
+
+    fn note(&mut self, line: String) {
+        let _ = writeln!(self.log, "{} {line}", clock::now());
+    }
+
+    fn flush_log(&mut self) -> Result<()> {
+        self.place.ledger.append_log(self.job, &std::mem::take(&mut self.log))
+    }
+}
+
+/// True if `now` lacks nothing that `before` had, and less than that.
+fn covers_more(now: &[Gap], before: &[Gap]) -> bool {
+    let lacks = |gaps: &[Gap], track: &str| -> Ranges {
+        gaps.iter().filter(|g| g.track == track).map(|g| g.range).collect()
+    };
+    let tracks = || now.iter().chain(before).map(|g| g.track.as_str());
+    tracks().all(|t| lacks(now, t).minus(&lacks(before, t)).is_empty())
+        && tracks().any(|t| !lacks(before, t).minus(&lacks(now, t)).is_empty())
+}
+
+/// `audio=eng lacks 4s (404 Not Found), video=1 lacks 2s (…)`.
+fn summary(gaps: &[Gap]) -> String {
+    let one = |g: &Gap| format!("{} lacks {} ({})", g.track, human_duration(g.range.duration()), g.reason);
+    let shown: Vec<String> =
+        gaps.iter().filter(|g| g.reason != BEFORE_THE_ARCHIVE).take(3).map(one).collect();
+    match gaps.len().saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more if shown.is_empty() => format!("{BEFORE_THE_ARCHIVE} ({more})"),
+        more => format!("{}, and {more} more", shown.join(", ")),
+    }
+}

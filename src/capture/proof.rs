@@ -1,0 +1,165 @@
+//! The proof of completeness: what a chunk lacks, track by track, and why.
+//!
+//! It is computed from the fragments that are in the file, never from what was asked for. A chunk without a gap is
+//! complete; any other is partial, and its gaps are written down.
+
+use crate::grid::Cell;
+use crate::ledger::Gap;
+use crate::time::{Range, Ranges, Time};
+
+/// What is known of one track of a chunk.
+#[derive(Debug, Clone)]
+pub(crate) struct Evidence {
+    /// Its name.
+    pub(crate) name: String,
+    /// What each of its fragments presents, in file order.
+    pub(crate) fragments: Vec<Range>,
+    /// What the source was seen to hold of it, neighbours of the cell included.
+    pub(crate) seen: Ranges,
+}
+
+/// Why the beginning of an archive's first cell is not there. Nothing that was promised is missing.
+pub const BEFORE_THE_ARCHIVE: &str = "the archive begins later";
+
+/// The gaps of a chunk, by track, then time. A hole of up to half a segment is none.
+pub(crate) fn gaps(cell: Cell, since: Time, tracks: &[Evidence], misses: &[Gap]) -> Vec<Gap> {
+    tracks.iter().flat_map(|track| track_gaps(cell, since, track, misses)).collect()
+}
+
+fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<Gap> {
+    let longest = track.fragments.iter().map(|f| f.duration()).max().unwrap_or_default();
+    let half = longest / 2;
+    let mut covered = Ranges::none();
+    for fragment in &track.fragments {
+        covered.add_bridging(*fragment, half);
+    }
+    if let Some(head) = head(cell, track, longest) {
+        covered.add_bridging(head, half);
+    }
+    let missing = covered.missing_in(cell.range());
+    let holes = missing.as_slice().iter().filter(|hole| hole.duration() > half);
+    holes.flat_map(|hole| explain(*hole, since, track, misses)).collect()
+}
+
+/// What lies between the cell's start and its first segment belongs to a segment that starts in the cell before: no
+/// hole, if the source held the track through that point.
+fn head(cell: Cell, track: &Evidence, longest: std::time::Duration) -> Option<Range> {
+    let first = track.fragments.first()?.start;
+    let head = Range::new(cell.start(), first);
+    // Presentation times may be a rounding off the manifest's; the last tenth of the head is not asked for.
+    let asked = Range::new(head.start, head.end.minus(head.duration() / 10));
+    (head.duration() < longest && track.seen.covers(asked)).then_some(head)
+}
+
+/// The reasons for one hole: one gap for each stretch of it that has a reason of its own.
+fn explain(hole: Range, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<Gap> {
+    let gap =
+        |range: Range, reason: &str| Gap { track: track.name.clone(), range, reason: reason.to_owned() };
+    let before = hole.intersect(Range::new(hole.start, since));
+    let mut gaps: Vec<Gap> =
+        (!before.is_empty()).then(|| gap(before, BEFORE_THE_ARCHIVE)).into_iter().collect();
+    let hole = Range::new(hole.start.max(since), hole.end);
+    let of_track = misses.iter().filter(|m| m.track == track.name);
+    for miss in of_track.clone() {
+        let part = miss.range.intersect(hole);
+        if !part.is_empty() {
+            gaps.push(gap(part, &miss.reason));
+        }
+    }
+    let explained: Ranges = of_track.map(|m| m.range).collect();
+    for rest in explained.missing_in(hole).as_slice() {
+        let listed = !track.seen.clip(*rest).is_empty();
+        let reason = if listed {
+            "it left the window before it was captured"
+        } else {
+            "the source has no media for it"
+        };
+        gaps.push(gap(*rest, reason));
+    }
+    merge(gaps)
+}
+
+/// Joins neighbours that have one reason.
+fn merge(mut gaps: Vec<Gap>) -> Vec<Gap> {
+    gaps.sort_by_key(|g| g.range);
+    gaps.dedup_by(|next, last| {
+        let joins = next.reason == last.reason && next.range.start <= last.range.end;
+        if joins {
+            last.range.end = last.range.end.max(next.range.end);
+        }
+        joins
+    });
+    gaps
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::grid::Grid;
+
+    fn ms(n: i64) -> Time {
+        Time::from_ns(n * 1_000_000)
+    }
+
+    fn range(start: i64, end: i64) -> Range {
+        Range::new(ms(start), ms(end))
+    }
+
+    /// The cell [10 s, 20 s).
+    fn cell() -> Cell {
+        Grid::new(Duration::from_secs(10)).unwrap().cell_at(ms(10_000))
+    }
+
+    fn track(starts: &[i64], seen: &[Range]) -> Evidence {
+        let fragments = starts.iter().map(|s| range(*s, s + 2_000)).collect();
+        Evidence { name: "audio=1".into(), fragments, seen: seen.iter().copied().collect() }
+    }
+
+    fn found(track: Evidence, misses: &[Gap]) -> Vec<(Range, String)> {
+        gaps(cell(), ms(0), &[track], misses).into_iter().map(|g| (g.range, g.reason)).collect()
+    }
+
+    #[test]
+    fn segments_that_straddle_both_ends_leave_no_gap() {
+        assert_eq!(found(track(&[11_500, 13_500, 15_500, 17_500, 19_500], &[range(5_000, 30_000)]), &[]), []);
+    }
+
+    #[test]
+    fn a_head_that_the_source_was_not_seen_to_hold_is_a_gap() {
+        let got = found(track(&[11_500, 13_500, 15_500, 17_500, 19_500], &[range(11_500, 30_000)]), &[]);
+        assert_eq!(got, [(range(10_000, 11_500), "the source has no media for it".into())]);
+    }
+
+    #[test]
+    fn holes_are_told_apart_by_their_reasons() {
+        let misses = [Gap { track: "audio=1".into(), range: range(12_000, 14_000), reason: "404".into() }];
+        let got = found(track(&[10_000, 18_000], &[range(0, 15_900), range(18_000, 30_000)]), &misses);
+        let left = "it left the window before it was captured".to_owned();
+        assert_eq!(got, [(range(12_000, 14_000), "404".into()), (range(14_000, 18_000), left)]);
+    }
+
+    #[test]
+    fn jitter_of_less_than_half_a_segment_is_no_gap_and_more_is() {
+        let seen = [range(0, 30_000)];
+        assert_eq!(found(track(&[10_000, 12_500, 14_900, 16_900, 18_500], &seen), &[]), []);
+        assert_eq!(
+            found(track(&[10_000, 13_500, 15_500, 17_500, 19_500], &[range(0, 12_000)]), &[]).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn what_was_gone_before_the_archive_began_is_said_to_be_so() {
+        let evidence = track(&[14_000, 16_000, 18_000], &[range(14_000, 30_000)]);
+        let got = gaps(cell(), ms(14_000), &[evidence], &[]);
+        assert_eq!(got.len(), 1);
+        assert_eq!((got[0].range, got[0].reason.as_str()), (range(10_000, 14_000), BEFORE_THE_ARCHIVE));
+    }
+
+    #[test]
+    fn a_track_without_a_fragment_lacks_the_whole_cell() {
+        assert_eq!(found(track(&[], &[]), &[]), [(cell().range(), "the source has no media for it".into())]);
+    }
+}

@@ -1,0 +1,177 @@
+//! From the source into the spool: segments are fetched several at a time, and written one after the other, in order.
+//!
+//! Memory is bounded by a budget that all captures of a process share: a fetch starts when there is room for its segment,
+//! and the room is given back when it has been written. Room is taken in the order of writing, so the segment that is
+//! waited for always has some, and nothing waits for ever.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use super::batch::{Wanted, bounds};
+use super::writer::{Arrived, Writer};
+use super::{Event, Feed, Order, Workplace};
+use crate::error::{Context, Error, Kind, Result};
+use crate::ledger::JobStats;
+use crate::media::Init;
+use crate::source::{InitRef, TrackListing};
+use crate::time::Range;
+
+/// What is taken for the size of a segment whose track has no announced bit rate, in bytes.
+const UNKNOWN_SEGMENT: u64 = 1 << 20;
+/// The unit of the memory budget, in bytes.
+pub(crate) const ROOM_UNIT: u64 = 64 << 10;
+
+/// What goes from the fetching to the writing.
+enum Item {
+    Segment(Arrived, Option<OwnedSemaphorePermit>),
+    Missed(Wanted, String),
+}
+
+/// The init segments of a listing, fetched and read; by track and number.
+pub(crate) struct Inits(HashMap<(usize, usize), std::result::Result<Arc<Init>, String>>);
+
+impl Inits {
+    /// Fetches every init segment that the listing names. One that is gone is kept as the reason for what it makes
+    /// impossible; any other failure ends the attempt.
+    pub(crate) async fn fetch(feed: &Feed, listing: &[TrackListing]) -> Result<Inits> {
+        let mut all = HashMap::new();
+        for (track, of_track) in listing.iter().enumerate() {
+            for (number, init) in of_track.inits.iter().enumerate() {
+                let read = fetch_init(feed, init).await.with_context(|| of_track.track.name());
+                let kept = match read {
+                    Ok(init) => Ok(Arc::new(init)),
+                    Err(e) if e.kind() == Kind::Expired => Err(e.to_string()),
+                    Err(e) => return Err(e),
+                };
+                all.insert((track, number), kept);
+            }
+        }
+        Ok(Inits(all))
+    }
+
+    /// The first of a track that could be had.
+    pub(crate) fn first_of(&self, track: usize, listing: &TrackListing) -> Option<&Arc<Init>> {
+        (0..listing.inits.len()).find_map(|n| self.0.get(&(track, n))?.as_ref().ok())
+    }
+
+    fn of(&self, wanted: &Wanted) -> std::result::Result<Arc<Init>, String> {
+        let known = self.0.get(&(wanted.track, wanted.segment.init)).cloned();
+        known.unwrap_or_else(|| Err("its init segment is not in the manifest".to_owned()))
+    }
+}
+
+async fn fetch_init(feed: &Feed, init: &InitRef) -> Result<Init> {
+    let bytes = feed.source.fetch(&init.media, ROOM_UNIT).await?;
+    Init::parse(&bytes).context("init segment")
+}
+
+/// Fetches `batch` and hands it to the writer, which comes back with all that was written, whatever happened.
+pub(crate) async fn transfer(
+    place: &Workplace,
+    feed: &Feed,
+    order: &Order,
+    listing: &[TrackListing],
+    inits: &Inits,
+    batch: Vec<Wanted>,
+    mut writer: Writer,
+    stats: &mut JobStats,
+) -> (Option<Writer>, Result<()>) {
+    let (to_writer, mut items) = mpsc::channel(1);
+    let names: Vec<String> = listing.iter().map(|t| t.track.name()).collect();
+    let writing = tokio::task::spawn_blocking(move || {
+        let mut written = Ok(());
+        while let Some(item) = items.blocking_recv() {
+            written = write_one(&mut writer, &names, item);
+            if written.is_err() {
+                break;
+            }
+        }
+        (writer, written)
+    });
+    let fetched = fetch_all(place, feed, order, listing, inits, batch, to_writer, stats).await;
+    match writing.await {
+        Ok((writer, written)) => (Some(writer), written.and(fetched)),
+        Err(e) => (None, Err(Error::new(Kind::Io, "the writing thread ended early").caused_by(e))),
+    }
+}
+
+fn write_one(writer: &mut Writer, names: &[String], item: Item) -> Result<()> {
+    let (wanted, reason) = match item {
+        Item::Segment(arrived, _room) => match writer.take(&arrived) {
+            // What is no media is as good as not there, and says so; a full disk is another matter.
+            Err(e) if matches!(e.kind(), Kind::Invalid | Kind::Unsupported) => {
+                (arrived.wanted, e.to_string())
+            }
+            written => return written,
+        },
+        Item::Missed(wanted, reason) => (wanted, reason),
+    };
+    let (start, end) = bounds(&wanted.segment);
+    let name = names.get(wanted.track).cloned().unwrap_or_default();
+    writer.progress.misses.push((name, Range::new(start, end), reason));
+    Ok(())
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the ends of one pipe; a struct for them would be made here and used once"
+)]
+async fn fetch_all(
+    place: &Workplace,
+    feed: &Feed,
+    order: &Order,
+    listing: &[TrackListing],
+    inits: &Inits,
+    batch: Vec<Wanted>,
+    to_writer: mpsc::Sender<Item>,
+    stats: &mut JobStats,
+) -> Result<()> {
+    let mut arriving = std::pin::pin!(
+        futures_util::stream::iter(batch)
+            .then(|wanted| async {
+                let bytes = expected_bytes(&listing[wanted.track], &wanted);
+                let room = place.room(bytes).await;
+                (wanted, bytes, room)
+            })
+            .map(|(wanted, bytes, room)| async move {
+                let fetched = match inits.of(&wanted) {
+                    Ok(init) => feed.source.fetch(&wanted.segment.media, bytes).await.map(|b| (init, b)),
+                    Err(reason) => Err(Error::new(Kind::Expired, reason)),
+                };
+                (wanted, room, fetched)
+            })
+            .buffered(feed.channel.max_connections)
+    );
+    while let Some((wanted, room, fetched)) = arriving.next().await {
+        let item = match fetched {
+            Ok((init, bytes)) => {
+                stats.segments += 1;
+                stats.bytes += bytes.len() as u64;
+                place.observer.event(
+                    feed.channel.name.as_str(),
+                    order.cell,
+                    Event::Segment { bytes: bytes.len() as u64 },
+                );
+                let init_ref = listing[wanted.track].inits[wanted.segment.init].clone();
+                Item::Segment(Arrived { wanted, bytes, init_ref, init }, room)
+            }
+            Err(e) if e.kind() == Kind::Expired || order.last_chance => Item::Missed(wanted, e.to_string()),
+            Err(e) => return Err(e.context(listing[wanted.track].track.name())),
+        };
+        // A closed pipe means that the writer has failed; it says why itself.
+        if to_writer.send(item).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// How large a segment should be, by its track's bit rate, in bytes.
+fn expected_bytes(listing: &TrackListing, wanted: &Wanted) -> u64 {
+    let (start, end) = bounds(&wanted.segment);
+    let ms = u64::try_from(end.since(start).as_millis()).unwrap_or(u64::MAX);
+    listing.track.bandwidth.map_or(UNKNOWN_SEGMENT, |b| b.saturating_mul(ms) / 8_000)
+}
