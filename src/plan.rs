@@ -4,10 +4,14 @@
 //! a reason for people and, while the source still holds the media, a deadline: the moment at which it begins to fall
 //! out of the window. Instants are on the source's clock.
 
+mod outlook;
+
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
+
+pub use outlook::{Outlook, Risk, Sight};
 
 use crate::grid::{Cell, Grid};
 use crate::time::{Range, Ranges, Time, human_duration};

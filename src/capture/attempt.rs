@@ -204,7 +204,7 @@ impl<'a> Attempt<'a> {
             seen: track.seen.clone(),
         });
         let evidence: Vec<Evidence> = evidence.collect();
-        gaps(self.order.cell, self.feed.since, &evidence, &writer.progress.missed())
+        gaps(self.order.cell, self.order.since, &evidence, &writer.progress.missed())
     }
 
     fn has_object(&self) -> Result<bool> {

@@ -20,6 +20,7 @@ mod place;
 mod progress;
 mod proof;
 mod spool;
+mod sweep;
 mod transfer;
 mod writer;
 
@@ -39,11 +40,12 @@ use crate::grid::Cell;
 use crate::ledger::{Claimed, Gap, Ledger};
 use crate::source::Source;
 use crate::store::Store;
-use crate::time::Time;
+use crate::time::{Range, Time};
 
 pub use self::contents::{Contents, read_contents};
 pub use self::progress::spooled_until;
 pub use self::proof::BEFORE_THE_ARCHIVE;
+pub use self::sweep::sweep;
 
 /// The name of this engine in jobs.
 pub const NATIVE: &str = "native";
@@ -72,8 +74,6 @@ pub struct Feed {
     pub source: Arc<dyn Source>,
     /// Where its chunks go.
     pub store: Arc<dyn Store>,
-    /// From when on the archive is answerable.
-    pub since: Time,
 }
 
 /// What is to be captured.
@@ -87,6 +87,8 @@ pub struct Order {
     pub last_chance: bool,
     /// How many attempts have failed before.
     pub attempts: u32,
+    /// From when on the archive is answerable.
+    pub since: Time,
 }
 
 /// How a capture ended, if it did not fail.
@@ -177,4 +179,18 @@ pub async fn capture(place: &Workplace, feed: &Feed, order: Order) -> Result<Cap
     let result = attempt.run(spool, Progress::read(progress.as_deref())).await;
     place.observer.event(name, order.cell, Event::Ended);
     result
+}
+
+/// Writes a cell down as lost, if that is news and nobody is at work on it. `tracks` are the names of the tracks that lack it.
+///
+/// # Errors
+/// Those of spool and ledger.
+pub fn write_off(place: &Workplace, channel: &str, order: Order, tracks: &[String], reason: &str) -> Result<bool> {
+    let Some(spool) = Spool::lock(&place.spool, channel, order.cell)? else { return Ok(false) };
+    let range = Range::new(order.cell.start().max(order.since), order.cell.end());
+    let gap = |track: &String| Gap { track: track.clone(), range, reason: reason.to_owned() };
+    let gaps: Vec<Gap> = tracks.iter().map(gap).collect();
+    let news = place.ledger.lose(channel, order.cell, &gaps, reason, clock::now())?;
+    spool.remove()?;
+    Ok(news)
 }

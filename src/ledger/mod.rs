@@ -50,6 +50,13 @@ pub trait Ledger: Send + Sync {
     /// From when on `channel` is archived; `None` if it was never opened.
     fn since(&self, channel: &str) -> Result<Option<Time>>;
 
+    /// Keeps what a check saw of the channel's source, in place of what the one before saw: the caller's own text. Opens
+    /// the channel if need be.
+    fn observe(&self, channel: &str, outlook: &str, now: Time) -> Result<()>;
+
+    /// What the last check saw, and when.
+    fn observed(&self, channel: &str) -> Result<Option<(Time, String)>>;
+
     /// The stable track ids of `tracks`, in the same order. An id belongs to (channel, [`Track::name`], timescale); new
     /// ones are given 1, 2, 3… in the given order, and no id is ever given twice. What else is known of a track is
     /// brought up to date. Opens the channel if need be.

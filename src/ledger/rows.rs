@@ -160,6 +160,8 @@ pub struct CellRow {
     pub reason: Option<String>,
     /// The last job that worked on it.
     pub job: Option<JobId>,
+    /// What its unfinished capture left for the next one, as given to [`super::Ledger::checkpoint`].
+    pub progress: Option<String>,
     /// When the row last changed its state.
     pub updated: Time,
 }
