@@ -342,3 +342,125 @@ fn unzigzag(then: u64, difference: u64) -> u64 {
 fn wide(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scale(n: u32) -> Timescale {
+        Timescale::new(n).unwrap()
+    }
+
+    /// A chunk of five minutes: two video and two audio tracks in segments of 1.92 s, sizes as uneven as encoders make them,
+    /// audio durations in a cycle as Unified Origin's are.
+    fn real_channel() -> Index {
+        let mut index = Index::default();
+        let mut noise = 12_345_u64;
+        let mut random = move |below: u64| {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (noise >> 33) % below
+        };
+        let mut at = 4_000;
+        let mut times =
+            [1_700_000_000 * 90_000, 1_700_000_000 * 90_000, 1_700_000_000 * 48_000, 1_700_000_000 * 48_000];
+        for n in 0..156 {
+            for track in 0..4_u32 {
+                let (timescale, duration, size) = match track {
+                    0 => (90_000, 172_800, 900_000 + random(600_000)),
+                    1 => (90_000, 172_800, 250_000 + random(200_000)),
+                    _ => (48_000, [92_160, 92_160, 91_136, 93_184][n % 4], 30_000 + random(1_200)),
+                };
+                let time = &mut times[usize::try_from(track).unwrap()];
+                let entry = IndexEntry {
+                    decode_time: *time,
+                    duration_ticks: duration,
+                    moof_offset: at,
+                    prefix_size: 0,
+                    size,
+                    sync: true,
+                };
+                index.push(track + 1, scale(timescale), entry);
+                *time += u64::from(duration);
+                at += size;
+            }
+        }
+        index
+    }
+
+    #[test]
+    fn a_real_channel_takes_at_most_four_bytes_a_fragment() {
+        let index = real_channel();
+        let bytes = index.encode();
+        assert_eq!(Index::decode(&bytes).unwrap(), index);
+        let fragments = index.in_file_order().len();
+        assert!(bytes.len() <= 4 * fragments, "{} bytes for {fragments} fragments", bytes.len());
+    }
+
+    #[test]
+    fn what_is_not_an_index_is_refused() {
+        let bytes = real_channel().encode();
+        for cut in [0, 1, 5, bytes.len() / 2, bytes.len() - 1] {
+            assert_eq!(Index::decode(&bytes[..cut]).unwrap_err().kind(), Kind::Corrupt, "{cut}");
+        }
+        assert_eq!(Index::decode(&[&bytes[..], &[0]].concat()).unwrap_err().kind(), Kind::Corrupt);
+        assert_eq!(Index::decode(&[2]).unwrap_err().kind(), Kind::Unsupported);
+        // One track that claims 2^63 fragments.
+        let claim = [&[VERSION, 1, 1, 1][..], &[0x80; 9], &[1]].concat();
+        assert_eq!(Index::decode(&claim).unwrap_err().kind(), Kind::Corrupt);
+    }
+
+    #[test]
+    fn the_first_version_is_frozen() {
+        let entry = |n: u64| IndexEntry {
+            decode_time: 1_000 + n * 50,
+            duration_ticks: 50,
+            moof_offset: 700 + n * 300,
+            prefix_size: 0,
+            size: 300,
+            sync: n == 0,
+        };
+        let mut index = Index::default();
+        index.push(9, scale(25), entry(0));
+        index.push(9, scale(25), entry(1));
+        let frozen = [1, 1, 9, 25, 2, 0xB1, 9, 14, 100, 0xD0, 15, 0xF8, 10, 1, 32];
+        assert_eq!(index.encode(), frozen);
+        assert_eq!(Index::decode(&frozen).unwrap(), index);
+    }
+
+    fn any_entry() -> impl Strategy<Value = IndexEntry> {
+        (any::<u64>(), any::<u32>(), any::<u64>(), any::<u32>(), any::<u64>(), any::<bool>()).prop_map(
+            |(decode_time, duration_ticks, offset, prefix_size, size, sync)| IndexEntry {
+                decode_time,
+                duration_ticks,
+                moof_offset: (offset >> 1) + u64::from(prefix_size),
+                prefix_size,
+                size,
+                sync,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn any_index_comes_back(
+            tracks in prop::collection::vec(
+                (any::<u32>(), 1_u32.., prop::collection::vec(any_entry(), 0..20)), 0..5),
+        ) {
+            let tracks = tracks.into_iter().map(|(track_id, timescale, mut fragments)| {
+                fragments.sort_by_key(|f| f.moof_offset);
+                TrackIndex { track_id, timescale: scale(timescale), fragments }
+            });
+            let index = Index { tracks: tracks.collect() };
+            let bytes = index.encode();
+            prop_assert_eq!(Index::decode(&bytes).unwrap(), index);
+        }
+
+        #[test]
+        fn any_bytes_are_an_index_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Index::decode(&[&[VERSION, 2, 1, 10, 4, 2, 25, 3][..], &bytes].concat());
+            let _ = Index::decode(&bytes);
+        }
+    }
+}

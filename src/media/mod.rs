@@ -17,6 +17,8 @@ mod init;
 mod moof;
 mod patch;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 pub use boxes::{BoxHeader, BoxIter, BoxType, Boxed};
 pub use fragment::{Fragment, fragments};

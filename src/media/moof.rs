@@ -5,7 +5,7 @@
 
 use super::MAX_MOOF;
 use super::boxes::{BoxIter, Boxed, Fields};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// `tfxd`, the absolute time and duration of a Smooth fragment ([MS-SSTR] §2.2.4.4).
 pub(super) const TFXD: [u8; 16] = *b"\x6d\x1d\x9b\x05\x42\xd5\x44\xe6\x80\xe2\x14\x1d\xaf\xf7\x57\xb2";
@@ -309,25 +309,20 @@ pub(super) fn only_traf<'a>(moof: Boxed<'a>) -> Result<Boxed<'a>> {
     found.ok_or_else(|| moof.error("has no traf"))
 }
 
-/// `tfdt` (§8.8.12), else the time of `tfxd`.
+/// `tfdt` (§8.8.12), else the time of `tfxd`. Both are unsigned by the letter, and written as negative numbers by encoders
+/// whose first samples are their own delay.
 fn decode_time(traf: Boxed<'_>) -> Result<Option<i64>> {
     let mut smooth = None;
     for child in traf.children() {
         let child = child?;
-        let ticks = if child.kind.0 == *b"tfdt" {
+        if child.kind.0 == *b"tfdt" {
             let mut fields = child.fields();
             let (version, _) = fields.version_flags()?;
-            fields.wide(version)?
-        } else if child.user_type() == Some(&TFXD) {
-            Tfxd::parse(child)?.time
-        } else {
-            continue;
-        };
-        let ticks = i64::try_from(ticks).map_err(|_| child.error("has a time beyond all bounds"))?;
-        if child.kind.0 == *b"tfdt" {
-            return Ok(Some(ticks));
+            return Ok(Some(fields.wide(version)?.cast_signed()));
         }
-        smooth = Some(ticks);
+        if child.user_type() == Some(&TFXD) {
+            smooth = Some(Tfxd::parse(child)?.time);
+        }
     }
     Ok(smooth)
 }
@@ -335,7 +330,7 @@ fn decode_time(traf: Boxed<'_>) -> Result<Option<i64>> {
 /// The times of a `tfxd` box, in ticks of the track.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tfxd {
-    pub(super) time: u64,
+    pub(super) time: i64,
     pub(super) duration: u64,
 }
 
@@ -343,10 +338,7 @@ impl Tfxd {
     pub(super) fn parse(tfxd: Boxed<'_>) -> Result<Self> {
         let mut fields = tfxd.fields();
         fields.skip(TFXD.len())?;
-        let (version, _) = fields.version_flags().context("tfxd")?;
-        Ok(Self {
-            time: fields.wide(version).context("tfxd")?,
-            duration: fields.wide(version).context("tfxd")?,
-        })
+        let (version, _) = fields.version_flags()?;
+        Ok(Self { time: fields.wide(version)?.cast_signed(), duration: fields.wide(version)? })
     }
 }

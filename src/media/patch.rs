@@ -84,7 +84,7 @@ impl Prefix {
             let timescale = Timescale::new(fields.u32()?).map_err(|e| e.context("emsg"))?;
             let moved = i64::try_from(self.moved).map_err(|_| emsg.error("moves too far"))?;
             let moved = self.timescale.convert(moved, timescale);
-            put_at(out, at, &shifted(emsg, fields.u64()?, i128::from(moved))?.to_be_bytes());
+            put_at(out, at, &shifted(emsg, fields.u64()?.cast_signed(), i128::from(moved))?.to_be_bytes());
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ impl Prefix {
         let (version, flags) = fields.version_flags()?;
         fields.skip(4)?;
         let ntp: [u8; 8] = fields.array()?;
-        let media_time = shifted(prft, fields.wide(version)?, self.moved)?;
+        let media_time = shifted(prft, fields.wide(version)?.cast_signed(), self.moved)?;
         put_box(out, b"prft", |out| {
             put_version_flags(out, 1, flags);
             out.extend(self.track_id.to_be_bytes());
@@ -107,7 +107,7 @@ impl Prefix {
 }
 
 /// A time, moved.
-fn shifted(of: Boxed<'_>, ticks: u64, moved: i128) -> Result<u64> {
+fn shifted(of: Boxed<'_>, ticks: i64, moved: i128) -> Result<u64> {
     let ticks = i128::from(ticks).checked_add(moved).and_then(|t| u64::try_from(t).ok());
     ticks.ok_or_else(|| of.error("has a time that cannot be moved onto the epoch"))
 }
