@@ -72,7 +72,11 @@ impl Settings {
                     return Err(fault.hint("write it like dir = \"/var/lib/npvr\""));
                 }
                 (name, _) => {
-                    return Err(document.unknown(offset, &format!("state.{name}"), ["state.dir"].into_iter()));
+                    return Err(document.unknown(
+                        offset,
+                        &format!("state.{name}"),
+                        ["state.dir"].into_iter(),
+                    ));
                 }
             }
         }
