@@ -14,15 +14,15 @@
 //! calls [`Ledger::claim`] or [`Ledger::lose`] holds that lock, so a row that says `capturing` is taken over at once.
 
 mod rows;
-//mod sqlite;
-//#[cfg(test)]
-//mod suite;
+mod sqlite;
+#[cfg(test)]
+mod suite;
 
 pub use rows::{
     CellRow, Claimed, Commit, Coverage, Gap, GapRow, JobFilter, JobId, JobRow, JobStats, Outcome, Report,
     State, Stored, TrackRow,
 };
-//pub use sqlite::SqliteLedger;
+pub use sqlite::SqliteLedger;
 
 use crate::error::Result;
 use crate::grid::Cell;
@@ -59,7 +59,7 @@ pub trait Ledger: Send + Sync {
 
     /// The stable track ids of `tracks`, in the same order. An id belongs to (channel, [`Track::name`], timescale); new
     /// ones are given 1, 2, 3… in the given order, and no id is ever given twice. What else is known of a track is
-    /// brought up to date. Opens the channel if need be.
+    /// brought up to date. The channel need not be open.
     fn register_tracks(&self, channel: &str, tracks: &[(&Track, Timescale)], now: Time) -> Result<Vec<u32>>;
 
     /// All tracks that were ever registered, by id.
@@ -76,7 +76,7 @@ pub trait Ledger: Send + Sync {
     fn gaps(&self, channel: &str, within: Range) -> Result<Vec<GapRow>>;
 
     /// Takes a cell for a new job. The caller holds the lock of the cell's spool file, so a job that the row still
-    /// calls running is dead, and is written down as such. Opens the channel if need be.
+    /// calls running is dead, and is written down as such. The channel need not be open.
     fn claim(
         &self,
         channel: &str,

@@ -1,0 +1,139 @@
+//! Jobs and their logs.
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+
+use super::integer;
+use super::read::{cell_of, collect, count as column, time, word};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::{JobFilter, JobId, JobRow, JobStats, MAX_LOG_BYTES, Outcome};
+use crate::time::Time;
+
+/// What a new job is.
+pub(super) struct Start<'a> {
+    pub(super) engine: &'a str,
+    pub(super) now: Time,
+    pub(super) host: &'a str,
+    pub(super) pid: u32,
+}
+
+pub(super) fn start(c: &Connection, channel_id: i64, cell_s: (i64, i64), job: &Start<'_>) -> Result<JobId> {
+    let sql = "INSERT INTO job (channel_id, start_s, end_s, engine, outcome, started_ns, host, pid) \
+               VALUES (?1, ?2, ?3, ?4, 'running', ?5, ?6, ?7)";
+    let values = params![channel_id, cell_s.0, cell_s.1, job.engine, job.now.ns(), job.host, job.pid];
+    Ok(JobId::new(c.prepare_cached(sql)?.insert(values)?))
+}
+
+/// Writes down that a job died, if it is still called running: its lock was free.
+pub(super) fn bury(c: &Connection, job: Option<i64>, now: Time) -> Result<()> {
+    let sql = "UPDATE job SET outcome = 'died', ended_ns = ?2 WHERE id = ?1 AND outcome = 'running'";
+    c.prepare_cached(sql)?.execute(params![job, now.ns()])?;
+    Ok(())
+}
+
+pub(super) fn count(c: &Connection, job: JobId, stats: JobStats) -> Result<()> {
+    let sql = "UPDATE job SET bytes = ?2, segments = ?3, retries = ?4 WHERE id = ?1";
+    let JobStats { bytes, segments, retries } = stats;
+    c.prepare_cached(sql)?.execute(params![
+        job.get(),
+        integer(bytes),
+        integer(segments),
+        integer(retries)
+    ])?;
+    Ok(())
+}
+
+pub(super) fn end(
+    c: &Connection,
+    job: JobId,
+    outcome: Outcome,
+    now: Time,
+    stats: JobStats,
+    message: Option<&str>,
+) -> Result<()> {
+    count(c, job, stats)?;
+    let sql = "UPDATE job SET outcome = ?2, ended_ns = ?3, message = ?4 WHERE id = ?1";
+    c.prepare_cached(sql)?.execute(params![job.get(), outcome.as_str(), now.ns(), message])?;
+    Ok(())
+}
+
+const JOB: &str = "SELECT j.id, c.name AS channel, start_s, end_s, engine, outcome, started_ns, ended_ns, host, pid, \
+                   bytes, segments, retries, message FROM job j JOIN channel c ON c.id = j.channel_id";
+
+fn job_row(row: &Row<'_>) -> Result<JobRow> {
+    Ok(JobRow {
+        id: JobId::new(row.get("id")?),
+        channel: row.get("channel")?,
+        cell: cell_of(row, "start_s", "end_s")?,
+        engine: row.get("engine")?,
+        outcome: word(row, "outcome")?,
+        started: time(row, "started_ns")?,
+        ended: row.get::<_, Option<i64>>("ended_ns")?.map(Time::from_ns),
+        host: row.get("host")?,
+        pid: row.get("pid")?,
+        stats: JobStats {
+            bytes: column(row, "bytes")?,
+            segments: column(row, "segments")?,
+            retries: column(row, "retries")?,
+        },
+        message: row.get("message")?,
+    })
+}
+
+pub(super) fn one(c: &Connection, id: JobId) -> Result<Option<JobRow>> {
+    Ok(collect(c, &format!("{JOB} WHERE j.id = ?1"), [id.get()], job_row)?.pop())
+}
+
+pub(super) fn list(c: &Connection, filter: &JobFilter) -> Result<Vec<JobRow>> {
+    // Four fixed texts instead of one with `OR :channel IS NULL`, which no index can serve.
+    let (mut wanted, mut both) = (String::new(), " WHERE ");
+    if filter.running_only {
+        wanted += &format!("{both}j.outcome = 'running'");
+        both = " AND ";
+    }
+    let order = format!("ORDER BY j.id DESC LIMIT {}", filter.limit);
+    match &filter.channel {
+        Some(channel) => {
+            wanted += &format!("{both}j.channel_id = (SELECT id FROM channel WHERE name = :channel)");
+            collect(c, &format!("{JOB}{wanted} {order}"), named_params! { ":channel": channel }, job_row)
+        }
+        None => collect(c, &format!("{JOB}{wanted} {order}"), [], job_row),
+    }
+}
+
+fn exists(c: &Connection, job: JobId) -> Result<bool> {
+    let found =
+        c.prepare_cached("SELECT 1 FROM job WHERE id = ?1")?.query_row([job.get()], |_| Ok(())).optional()?;
+    Ok(found.is_some())
+}
+
+pub(super) fn append_log(c: &Connection, job: JobId, text: &str) -> Result<()> {
+    if !exists(c, job)? {
+        return Err(Error::new(Kind::NotFound, format!("there is no job {job}"))
+            .hint("npvr status --jobs lists them"));
+    }
+    let text = &text[text.ceil_char_boundary(text.len().saturating_sub(MAX_LOG_BYTES))..];
+    if text.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO job_log (job_id, part, text) \
+               VALUES (?1, (SELECT coalesce(max(part), 0) + 1 FROM job_log WHERE job_id = ?1), ?2)";
+    c.prepare_cached(sql)?.execute(params![job.get(), text])?;
+    // Drops every part that is not among the last ones that fit together.
+    let sql = "DELETE FROM job_log WHERE job_id = ?1 AND part <= coalesce((SELECT max(part) FROM \
+               (SELECT part, sum(octet_length(text)) OVER (ORDER BY part DESC) AS bytes FROM job_log WHERE job_id = ?1) \
+               WHERE bytes > ?2), 0)";
+    c.prepare_cached(sql)?.execute(params![job.get(), integer(MAX_LOG_BYTES as u64)])?;
+    Ok(())
+}
+
+pub(super) fn log(c: &Connection, job: JobId) -> Result<Option<String>> {
+    if !exists(c, job)? {
+        return Ok(None);
+    }
+    let sql = "SELECT part, text FROM job_log WHERE job_id = ?1 ORDER BY part";
+    let parts = collect(c, sql, [job.get()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+    let dropped = parts.first().is_some_and(|(part, _)| *part > 1);
+    let mut log = String::from(if dropped { "(earlier lines were dropped)\n" } else { "" });
+    parts.iter().for_each(|(_, text)| log += text);
+    Ok(Some(log))
+}

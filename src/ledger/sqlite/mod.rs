@@ -1,0 +1,186 @@
+//! The ledger in one SQLite file, in the state folder, on a local disk.
+//!
+//! Many processes share it: WAL lets readers and one writer go side by side, and every writing transaction is
+//! IMMEDIATE, since one that starts by reading cannot wait for its turn to write (it fails at once instead).
+//! `synchronous = FULL`: a chunk that is written down survives a power cut, and there are few enough of them.
+
+mod fault;
+mod jobs;
+mod network;
+mod open;
+mod read;
+mod write;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::{
+    CellRow, Claimed, Commit, Gap, GapRow, JobFilter, JobId, JobRow, JobStats, Ledger, Report, TrackRow,
+};
+use crate::error::{Error, Kind, Result};
+use crate::grid::Cell;
+use crate::time::{Range, Time, Timescale};
+use crate::track::Track;
+
+/// The ledger of one state folder. Threads share a handle, and take turns.
+pub struct SqliteLedger {
+    connection: Mutex<Connection>,
+    /// Held shared for as long as the ledger is open; see [`open`].
+    _in_use: File,
+}
+
+impl SqliteLedger {
+    /// Opens the ledger in the state folder `dir`. Makes both if they are not there; an older ledger is brought to this
+    /// version, once nobody else has it open.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] for a newer ledger, [`Kind::Corrupt`] for a damaged one or another program's database,
+    /// [`Kind::Storage`] for a folder that is full, read-only, or on a network file system, [`Kind::Busy`] if an older
+    /// ledger stays in use.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let open::Opened { connection, in_use } = open::open(dir)?;
+        Ok(Self { connection: Mutex::new(connection), _in_use: in_use })
+    }
+
+    /// Runs one writing transaction; rolled back unless `change` comes back `Ok`.
+    fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.transact(TransactionBehavior::Immediate, change)
+    }
+
+    /// Runs reads that see one state of the ledger.
+    fn read<T>(&self, look: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        self.transact(TransactionBehavior::Deferred, look)
+    }
+
+    fn transact<T>(
+        &self,
+        behaviour: TransactionBehavior,
+        run: impl FnOnce(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        // A panic in another thread rolled its transaction back, so the connection is fit for use.
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = || {
+            let transaction = connection.transaction_with_behavior(behaviour)?;
+            let done = run(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        run().map_err(|e: Error| e.context("ledger"))
+    }
+}
+
+/// The bounds of a cell in whole seconds, as the schema keeps them.
+fn seconds(cell: Cell) -> Result<(i64, i64)> {
+    let (start, end) = (cell.start().s(), cell.end().s());
+    if Time::from_s(start) != cell.start() || Time::from_s(end) != cell.end() || end <= start {
+        return Err(Error::new(
+            Kind::Invalid,
+            format!("{cell} is not a cell: its ends are not whole seconds, in order"),
+        ));
+    }
+    Ok((start, end))
+}
+
+/// SQLite's integers are signed; a count that large is as good as its limit.
+fn integer(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+impl Ledger for SqliteLedger {
+    fn open_channel(&self, channel: &str, since: Time, _now: Time) -> Result<Time> {
+        self.write(|t| write::open_channel(t, channel, since))
+    }
+
+    fn since(&self, channel: &str) -> Result<Option<Time>> {
+        self.read(|t| read::since(t, channel))
+    }
+
+    fn register_tracks(&self, channel: &str, tracks: &[(&Track, Timescale)], now: Time) -> Result<Vec<u32>> {
+        self.write(|t| write::register_tracks(t, channel, tracks, now))
+    }
+
+    fn tracks(&self, channel: &str) -> Result<Vec<TrackRow>> {
+        self.read(|t| read::tracks(t, channel))
+    }
+
+    fn cells(&self, channel: &str, within: Range) -> Result<Vec<CellRow>> {
+        self.read(|t| read::cells(t, channel, within))
+    }
+
+    fn cell(&self, channel: &str, cell: Cell) -> Result<Option<CellRow>> {
+        self.read(|t| read::cell(t, channel, cell))
+    }
+
+    fn gaps(&self, channel: &str, within: Range) -> Result<Vec<GapRow>> {
+        self.read(|t| read::gaps(t, channel, within))
+    }
+
+    fn claim(
+        &self,
+        channel: &str,
+        cell: Cell,
+        engine: &str,
+        now: Time,
+        host: &str,
+        pid: u32,
+    ) -> Result<Claimed> {
+        self.write(|t| write::claim(t, channel, cell, &jobs::Start { engine, now, host, pid }))
+    }
+
+    fn checkpoint(&self, job: JobId, progress: &str, stats: JobStats) -> Result<()> {
+        self.write(|t| write::checkpoint(t, job, progress, stats))
+    }
+
+    fn release(&self, job: JobId, now: Time, stats: JobStats) -> Result<()> {
+        self.write(|t| write::release(t, job, now, stats))
+    }
+
+    fn commit(&self, job: JobId, now: Time, chunk: &Commit<'_>) -> Result<()> {
+        self.write(|t| write::commit(t, job, now, chunk))
+    }
+
+    fn fail(
+        &self,
+        job: JobId,
+        now: Time,
+        reason: &str,
+        retry_at: Option<Time>,
+        stats: JobStats,
+    ) -> Result<()> {
+        self.write(|t| write::fail(t, job, now, reason, retry_at, stats))
+    }
+
+    fn lose(&self, channel: &str, cell: Cell, gaps: &[Gap], reason: &str, now: Time) -> Result<bool> {
+        self.write(|t| write::lose(t, channel, cell, gaps, reason, now))
+    }
+
+    fn index(&self, channel: &str, cell: Cell) -> Result<Option<Vec<u8>>> {
+        self.read(|t| read::index(t, channel, cell))
+    }
+
+    fn append_log(&self, job: JobId, text: &str) -> Result<()> {
+        self.write(|t| jobs::append_log(t, job, text))
+    }
+
+    fn log(&self, job: JobId) -> Result<Option<String>> {
+        self.read(|t| jobs::log(t, job))
+    }
+
+    fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobRow>> {
+        self.read(|t| jobs::list(t, filter))
+    }
+
+    fn job(&self, id: JobId) -> Result<Option<JobRow>> {
+        self.read(|t| jobs::one(t, id))
+    }
+
+    fn report(&self, channel: &str, within: Range) -> Result<Report> {
+        self.read(|t| read::report(t, channel, within))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! Reading cells, gaps, tracks and indexes.
+
+use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params};
+
+use super::seconds;
+use crate::error::{Error, Kind, Result};
+use crate::grid::Cell;
+use crate::ledger::{CellRow, Gap, GapRow, JobId, Report, State, Stored, TrackRow};
+use crate::time::{Range, Time, Timescale};
+use crate::track::Track;
+
+/// Runs a query and makes a value of each row.
+pub(super) fn collect<T>(
+    c: &Connection,
+    sql: &str,
+    params: impl Params,
+    value: impl Fn(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut statement = c.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut values = Vec::new();
+    while let Some(row) = rows.next()? {
+        values.push(value(row)?);
+    }
+    Ok(values)
+}
+
+/// A count as it was written by [`super::integer`].
+pub(super) fn count(row: &Row<'_>, column: &str) -> Result<u64> {
+    Ok(row.get::<_, i64>(column)?.unsigned_abs())
+}
+
+pub(super) fn time(row: &Row<'_>, column: &str) -> Result<Time> {
+    Ok(Time::from_ns(row.get(column)?))
+}
+
+pub(super) fn cell_of(row: &Row<'_>, start: &str, end: &str) -> Result<Cell> {
+    let (start, end) = (row.get(start)?, row.get(end)?);
+    Ok(Cell::from_range(Range::new(Time::from_s(start), Time::from_s(end))))
+}
+
+/// A column that holds one of our words.
+pub(super) fn word<T: std::str::FromStr<Err = Error>>(row: &Row<'_>, column: &str) -> Result<T> {
+    row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?.parse()
+}
+
+/// The id of a channel and its longest cell in seconds.
+fn channel(c: &Connection, name: &str) -> Result<Option<(i64, i64)>> {
+    let mut statement = c.prepare_cached("SELECT id, longest_cell_s FROM channel WHERE name = ?1")?;
+    Ok(statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
+pub(super) fn since(c: &Connection, channel: &str) -> Result<Option<Time>> {
+    let mut statement = c.prepare_cached("SELECT since_ns FROM channel WHERE name = ?1")?;
+    let ns: Option<Option<i64>> = statement.query_row([channel], |row| row.get(0)).optional()?;
+    Ok(ns.flatten().map(Time::from_ns))
+}
+
+/// In whole seconds: where cells that touch a range can start, and what they end after.
+struct Span {
+    channel_id: i64,
+    first_start_s: i64,
+    last_start_s: i64,
+    ends_after_s: i64,
+}
+
+impl Span {
+    /// `None` if nothing can touch it.
+    fn new(c: &Connection, name: &str, within: Range) -> Result<Option<Span>> {
+        let Some((channel_id, longest_s)) = channel(c, name)?.filter(|_| !within.is_empty()) else {
+            return Ok(None);
+        };
+        // A cell touches if start < within.end and end > within.start. Cells lie on whole seconds, so rounding the first
+        // bound's last nanosecond down, and the second down, loses none.
+        let ends_after_s = within.start.s();
+        Ok(Some(Span {
+            channel_id,
+            first_start_s: ends_after_s.saturating_sub(longest_s),
+            last_start_s: within.end.offset_ns(-1).s(),
+            ends_after_s,
+        }))
+    }
+}
+
+const CELL: &str = "SELECT start_s, end_s, state, stored, key, bytes, sha256, attempts, retry_at_ns, reason, job_id, \
+                    updated_ns FROM chunk WHERE channel_id = :channel";
+const TOUCHING: &str = "start_s BETWEEN :first AND :last AND end_s > :after";
+
+pub(super) fn cells(c: &Connection, channel: &str, within: Range) -> Result<Vec<CellRow>> {
+    let Some(span) = Span::new(c, channel, within)? else { return Ok(Vec::new()) };
+    let bounds = named_params! {
+        ":channel": span.channel_id, ":first": span.first_start_s, ":last": span.last_start_s, ":after": span.ends_after_s,
+    };
+    collect(c, &format!("{CELL} AND {TOUCHING} ORDER BY start_s, end_s"), bounds, cell_row)
+}
+
+pub(super) fn cell(c: &Connection, name: &str, cell: Cell) -> Result<Option<CellRow>> {
+    let (start, end) = seconds(cell)?;
+    let Some((id, _)) = channel(c, name)? else { return Ok(None) };
+    let key = named_params! { ":channel": id, ":start": start, ":end": end };
+    let sql = format!("{CELL} AND start_s = :start AND end_s = :end");
+    Ok(collect(c, &sql, key, cell_row)?.pop())
+}
+
+fn cell_row(row: &Row<'_>) -> Result<CellRow> {
+    let stored = match row.get::<_, Option<String>>("stored")? {
+        Some(coverage) => Some(Stored {
+            coverage: coverage.parse()?,
+            key: row.get("key")?,
+            bytes: count(row, "bytes")?,
+            sha256: row.get("sha256")?,
+        }),
+        None => None,
+    };
+    Ok(CellRow {
+        cell: cell_of(row, "start_s", "end_s")?,
+        state: word(row, "state")?,
+        stored,
+        attempts: row.get("attempts")?,
+        retry_at: row.get::<_, Option<i64>>("retry_at_ns")?.map(Time::from_ns),
+        reason: row.get("reason")?,
+        job: row.get::<_, Option<i64>>("job_id")?.map(JobId::new),
+        updated: time(row, "updated_ns")?,
+    })
+}
+
+pub(super) fn gaps(c: &Connection, channel: &str, within: Range) -> Result<Vec<GapRow>> {
+    let Some(span) = Span::new(c, channel, within)? else { return Ok(Vec::new()) };
+    // The cell before is looked at too: a gap may reach past the end of its cell.
+    let sql = "SELECT cell_start_s, cell_end_s, start_ns, end_ns, track, reason, recorded_ns FROM gap \
+               WHERE channel_id = :channel AND cell_start_s BETWEEN :first AND :last \
+               AND start_ns < :end AND end_ns > :start ORDER BY start_ns, track, end_ns";
+    let longest = span.ends_after_s.saturating_sub(span.first_start_s);
+    let bounds = named_params! {
+        ":channel": span.channel_id,
+        ":first": span.first_start_s.saturating_sub(longest),
+        ":last": span.last_start_s,
+        ":end": within.end.ns(),
+        ":start": within.start.ns(),
+    };
+    collect(c, sql, bounds, |row| {
+        let range = Range::new(time(row, "start_ns")?, time(row, "end_ns")?);
+        Ok(GapRow {
+            cell: cell_of(row, "cell_start_s", "cell_end_s")?,
+            gap: Gap { track: row.get("track")?, range, reason: row.get("reason")? },
+            recorded: time(row, "recorded_ns")?,
+        })
+    })
+}
+
+pub(super) fn tracks(c: &Connection, channel: &str) -> Result<Vec<TrackRow>> {
+    let sql = "SELECT t.id, timescale, medium, source_id, language, bandwidth_bps, codecs, width_px, height_px, \
+               first_seen_ns FROM track t JOIN channel c ON c.id = t.channel_id WHERE c.name = ?1 ORDER BY t.id";
+    collect(c, sql, [channel], |row| {
+        let width: Option<u32> = row.get("width_px")?;
+        let bandwidth: Option<i64> = row.get("bandwidth_bps")?;
+        Ok(TrackRow {
+            id: row.get("id")?,
+            track: Track {
+                medium: word(row, "medium")?,
+                id: row.get("source_id")?,
+                language: row.get("language")?,
+                bandwidth: bandwidth.map(i64::unsigned_abs),
+                codecs: row.get("codecs")?,
+                size: width.zip(row.get("height_px")?),
+            },
+            timescale: Timescale::new(row.get("timescale")?)?,
+            first_seen: time(row, "first_seen_ns")?,
+        })
+    })
+}
+
+pub(super) fn index(c: &Connection, name: &str, cell: Cell) -> Result<Option<Vec<u8>>> {
+    let (start, end) = seconds(cell)?;
+    let Some((id, _)) = channel(c, name)? else { return Ok(None) };
+    let sql = "SELECT fragments FROM chunk_index WHERE channel_id = ?1 AND start_s = ?2 AND end_s = ?3";
+    Ok(c.prepare_cached(sql)?.query_row(params![id, start, end], |row| row.get(0)).optional()?)
+}
+
+pub(super) fn report(c: &Connection, channel: &str, within: Range) -> Result<Report> {
+    let mut report = Report::default();
+    let Some(span) = Span::new(c, channel, within)? else { return Ok(report) };
+    let bounds = named_params! {
+        ":channel": span.channel_id, ":first": span.first_start_s, ":last": span.last_start_s, ":after": span.ends_after_s,
+    };
+    let sql = format!(
+        "SELECT state, count(*) AS cells, sum(coalesce(bytes, 0)) AS bytes FROM chunk \
+         WHERE channel_id = :channel AND {TOUCHING} GROUP BY state"
+    );
+    for (state, cells, bytes) in
+        collect(c, &sql, bounds, |row| Ok((word(row, "state")?, count(row, "cells")?, count(row, "bytes")?)))?
+    {
+        report.bytes = report.bytes.saturating_add(bytes);
+        *match state {
+            State::Capturing => &mut report.capturing,
+            State::Complete => &mut report.complete,
+            State::Partial => &mut report.partial,
+            State::Failed => &mut report.failed,
+            State::Lost => &mut report.lost,
+        } = cells;
+    }
+    for (order, end) in [("ASC", &mut report.first), ("DESC", &mut report.last)] {
+        let sql = format!(
+            "SELECT start_s, end_s FROM chunk WHERE channel_id = :channel AND {TOUCHING} AND stored IS NOT NULL \
+             ORDER BY start_s {order}, end_s {order} LIMIT 1"
+        );
+        *end = collect(c, &sql, bounds, |row| cell_of(row, "start_s", "end_s"))?.pop();
+    }
+    Ok(report)
+}
+
+/// A stale or unknown job: somebody else's cell now.
+pub(super) fn taken_over(job: JobId) -> Error {
+    Error::new(Kind::Busy, format!("job {job} has ended, or another run has taken its cell over"))
+}

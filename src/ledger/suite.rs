@@ -1,0 +1,509 @@
+//! What every ledger promises, as tests. An adapter gives a [`Fixture`] and gets all of them by `ledger_suite!`.
+
+use std::sync::Barrier;
+use std::time::Duration;
+
+use super::{
+    CellRow, Claimed, Commit, Coverage, Gap, JobFilter, JobId, JobStats, Ledger, MAX_LOG_BYTES, Outcome,
+    Report, State, Stored,
+};
+use crate::error::Kind;
+use crate::grid::{Cell, Grid};
+use crate::time::{Range, Time, Timescale};
+use crate::track::{Medium, Track};
+
+/// A place for a ledger that can be opened more than once.
+pub(super) trait Fixture {
+    /// A new, empty place.
+    fn new() -> Self;
+    /// A handle of its own.
+    fn open(&self) -> Box<dyn Ledger>;
+}
+
+/// Runs every test of the suite on a fixture.
+macro_rules! ledger_suite {
+    ($fixture:ty: $($test:ident)+) => {
+        $(#[test]
+        fn $test() {
+            $crate::ledger::suite::$test::<$fixture>();
+        })+
+    };
+    ($fixture:ty) => {
+        ledger_suite! { $fixture:
+            a_channel_answers_for_the_earliest_instant_that_it_was_opened_with
+            a_track_keeps_its_id_and_a_new_timescale_is_a_new_track
+            a_captured_cell_becomes_complete_and_is_never_claimed_again
+            a_partial_cell_is_claimed_again_and_keeps_its_object_meanwhile
+            a_failed_job_leaves_its_progress_and_counts
+            a_piece_hands_its_progress_on
+            the_job_of_a_dead_claimer_is_written_down_as_died_and_cannot_come_back
+            a_lost_cell_is_news_once_and_keeps_what_is_stored
+            gaps_keep_the_time_of_their_first_record
+            cells_that_touch_a_range_are_found_whatever_their_length
+            a_refused_commit_changes_nothing
+            a_cell_off_the_second_is_refused
+            channels_do_not_see_each_other
+            a_log_keeps_its_last_lines
+            jobs_are_listed_newest_first
+            a_report_counts_every_state
+            what_one_handle_writes_the_other_reads
+            a_handle_that_is_dropped_midway_leaves_the_cell_to_the_next
+            eight_threads_claim_each_cell_once_and_lose_no_job
+            eight_threads_on_one_cell_leave_one_running_job
+        }
+    };
+}
+pub(super) use ledger_suite;
+
+const NEWS: &str = "news";
+
+fn t(s: i64) -> Time {
+    Time::from_s(1_700_000_100 + s)
+}
+
+/// The n-th five-minute cell from a fixed one on.
+fn cell(n: i64) -> Cell {
+    Grid::new(Duration::from_secs(300)).unwrap().cell_at(t(300 * n))
+}
+
+fn claim(ledger: &dyn Ledger, cell: Cell, now: Time) -> (JobId, Option<String>) {
+    match ledger.claim(NEWS, cell, "native", now, "host-1", 4711).unwrap() {
+        Claimed::Job { id, progress } => (id, progress),
+        Claimed::Complete => panic!("{cell} is complete"),
+    }
+}
+
+fn stored(coverage: Coverage, n: i64) -> Stored {
+    Stored { coverage, key: cell(n).key(NEWS), bytes: 1_000, sha256: [7; 32] }
+}
+
+fn commit<'a>(stored: &'a Stored, gaps: &'a [Gap]) -> Commit<'a> {
+    let stats = JobStats { bytes: 1_200, segments: 150, retries: 2 };
+    Commit { stored, index: b"index", gaps, stats, retry_at: None, message: None }
+}
+
+fn gap(start: Time, end: Time) -> Gap {
+    Gap { track: "video=1".into(), range: Range::new(start, end), reason: "expired".into() }
+}
+
+fn row(ledger: &dyn Ledger, n: i64) -> CellRow {
+    ledger.cell(NEWS, cell(n)).unwrap().unwrap()
+}
+
+fn track(id: &str) -> Track {
+    let language = Some("eng".to_owned());
+    let size = Some((1280, 720));
+    Track { medium: Medium::Video, id: id.into(), language, bandwidth: Some(1_000_000), codecs: None, size }
+}
+
+pub(super) fn a_channel_answers_for_the_earliest_instant_that_it_was_opened_with<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    assert_eq!(ledger.since(NEWS).unwrap(), None);
+    claim(&*ledger, cell(0), t(0));
+    assert_eq!(ledger.since(NEWS).unwrap(), None, "a claim opens nothing");
+    assert_eq!(ledger.open_channel(NEWS, t(10), t(10)).unwrap(), t(10));
+    assert_eq!(ledger.open_channel(NEWS, t(20), t(20)).unwrap(), t(10));
+    assert_eq!(ledger.open_channel(NEWS, t(5), t(20)).unwrap(), t(5));
+    assert_eq!(ledger.since(NEWS).unwrap(), Some(t(5)));
+}
+
+pub(super) fn a_track_keeps_its_id_and_a_new_timescale_is_a_new_track<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let scale = |n| Timescale::new(n).unwrap();
+    let (a, b) = (track("a"), track("b"));
+    let register = |tracks: &[(&Track, Timescale)], now| ledger.register_tracks(NEWS, tracks, now).unwrap();
+    assert_eq!(register(&[(&b, scale(90_000)), (&a, scale(90_000))], t(0)), [1, 2]);
+    assert_eq!(register(&[(&a, scale(90_000)), (&b, scale(90_000)), (&a, scale(600))], t(1)), [2, 1, 3]);
+    let faster = Track { bandwidth: Some(u64::MAX), ..a.clone() };
+    assert_eq!(register(&[(&faster, scale(90_000))], t(2)), [2]);
+    let rows = ledger.tracks(NEWS).unwrap();
+    let ids: Vec<_> =
+        rows.iter().map(|r| (r.id, r.track.id.as_str(), r.timescale.get(), r.first_seen)).collect();
+    assert_eq!(ids, [(1, "b", 90_000, t(0)), (2, "a", 90_000, t(0)), (3, "a", 600, t(1))]);
+    assert_eq!(rows[1].track.bandwidth, Some(i64::MAX.unsigned_abs()));
+    assert_eq!(rows[0].track, b);
+}
+
+pub(super) fn a_captured_cell_becomes_complete_and_is_never_claimed_again<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let (job, progress) = claim(&*ledger, cell(0), t(1));
+    assert_eq!(progress, None);
+    assert_eq!((row(&*ledger, 0).state, row(&*ledger, 0).job), (State::Capturing, Some(job)));
+    assert_eq!(ledger.index(NEWS, cell(0)).unwrap(), None);
+    let chunk = stored(Coverage::Complete, 0);
+    ledger.commit(job, t(2), &commit(&chunk, &[])).unwrap();
+    let row = row(&*ledger, 0);
+    assert_eq!((row.state, row.stored, row.updated), (State::Complete, Some(chunk.clone()), t(2)));
+    assert_eq!(ledger.index(NEWS, cell(0)).unwrap().as_deref(), Some(&b"index"[..]));
+    assert_eq!(ledger.job(job).unwrap().unwrap().outcome, Outcome::Complete);
+    assert_eq!(ledger.claim(NEWS, cell(0), "native", t(3), "h", 1).unwrap(), Claimed::Complete);
+    assert!(!ledger.lose(NEWS, cell(0), &[gap(t(0), t(1))], "expired", t(4)).unwrap());
+    assert_eq!(ledger.commit(job, t(5), &commit(&chunk, &[])).unwrap_err().kind(), Kind::Busy);
+    assert_eq!(ledger.fail(job, t(5), "late", None, JobStats::default()).unwrap_err().kind(), Kind::Busy);
+    assert_eq!(self::row(&*ledger, 0).updated, t(2));
+    assert_eq!(ledger.gaps(NEWS, cell(0).range()).unwrap(), []);
+}
+
+pub(super) fn a_partial_cell_is_claimed_again_and_keeps_its_object_meanwhile<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let (job, _) = claim(&*ledger, cell(0), t(1));
+    let partial = stored(Coverage::Partial, 0);
+    let gaps = [gap(cell(0).start(), cell(0).start().offset_ns(7))];
+    let retry = Commit { retry_at: Some(t(60)), message: Some("one gap"), ..commit(&partial, &gaps) };
+    ledger.commit(job, t(2), &retry).unwrap();
+    let first = row(&*ledger, 0);
+    assert_eq!(
+        (first.state, first.retry_at, first.reason.as_deref()),
+        (State::Partial, Some(t(60)), Some("one gap"))
+    );
+    let (job, progress) = claim(&*ledger, cell(0), t(3));
+    assert_eq!(progress, None);
+    let again = row(&*ledger, 0);
+    assert_eq!(
+        (again.state, again.stored.as_ref(), again.retry_at),
+        (State::Capturing, Some(&partial), None)
+    );
+    ledger.fail(job, t(4), "origin is down", Some(t(90)), JobStats::default()).unwrap();
+    let failed = row(&*ledger, 0);
+    assert_eq!((failed.state, failed.attempts, failed.retry_at), (State::Partial, 1, Some(t(90))));
+    assert_eq!(ledger.gaps(NEWS, cell(0).range()).unwrap().len(), 1);
+    let (job, _) = claim(&*ledger, cell(0), t(5));
+    ledger.commit(job, t(6), &commit(&stored(Coverage::Complete, 0), &[])).unwrap();
+    let done = row(&*ledger, 0);
+    assert_eq!((done.state, done.attempts, done.reason, done.retry_at), (State::Complete, 0, None, None));
+    assert_eq!(ledger.gaps(NEWS, cell(0).range()).unwrap(), [], "a complete cell lacks nothing");
+}
+
+pub(super) fn a_failed_job_leaves_its_progress_and_counts<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let (job, _) = claim(&*ledger, cell(0), t(1));
+    let stats = JobStats { bytes: 10, segments: 2, retries: 1 };
+    ledger.checkpoint(job, "{\"at\":1}", stats).unwrap();
+    assert_eq!(ledger.job(job).unwrap().unwrap().stats, stats);
+    ledger.fail(job, t(2), "time-out", Some(t(30)), stats).unwrap();
+    let failed = row(&*ledger, 0);
+    assert_eq!((failed.state, failed.attempts, failed.retry_at), (State::Failed, 1, Some(t(30))));
+    assert_eq!(failed.reason.as_deref(), Some("time-out"));
+    let ended = ledger.job(job).unwrap().unwrap();
+    assert_eq!(
+        (ended.outcome, ended.ended, ended.message.as_deref()),
+        (Outcome::Failed, Some(t(2)), Some("time-out"))
+    );
+    let (job, progress) = claim(&*ledger, cell(0), t(31));
+    assert_eq!(progress.as_deref(), Some("{\"at\":1}"));
+    ledger.fail(job, t(32), "time-out", None, stats).unwrap();
+    assert_eq!(row(&*ledger, 0).attempts, 2);
+}
+
+pub(super) fn a_piece_hands_its_progress_on<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let (job, _) = claim(&*ledger, cell(0), t(1));
+    ledger.checkpoint(job, "half", JobStats::default()).unwrap();
+    ledger.release(job, t(2), JobStats::default()).unwrap();
+    assert_eq!(row(&*ledger, 0).state, State::Capturing);
+    assert_eq!(ledger.job(job).unwrap().unwrap().outcome, Outcome::Piece);
+    let (next, progress) = claim(&*ledger, cell(0), t(3));
+    assert_eq!(progress.as_deref(), Some("half"));
+    assert_eq!(ledger.job(job).unwrap().unwrap().outcome, Outcome::Piece, "it did not die");
+    assert!(next > job);
+}
+
+pub(super) fn the_job_of_a_dead_claimer_is_written_down_as_died_and_cannot_come_back<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let (dead, _) = claim(&*ledger, cell(0), t(1));
+    ledger.checkpoint(dead, "half", JobStats::default()).unwrap();
+    let (heir, progress) = claim(&*ledger, cell(0), t(9));
+    assert_eq!(progress.as_deref(), Some("half"));
+    let row = ledger.job(dead).unwrap().unwrap();
+    assert_eq!((row.outcome, row.ended), (Outcome::Died, Some(t(9))));
+    let chunk = stored(Coverage::Complete, 0);
+    let stats = JobStats::default();
+    for refused in [
+        ledger.checkpoint(dead, "stale", stats),
+        ledger.release(dead, t(10), stats),
+        ledger.commit(dead, t(10), &commit(&chunk, &[])),
+        ledger.fail(dead, t(10), "x", None, stats),
+        ledger.fail(JobId::new(999), t(10), "x", None, stats),
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), Kind::Busy);
+    }
+    assert_eq!(self::row(&*ledger, 0).job, Some(heir));
+    ledger.commit(heir, t(11), &commit(&chunk, &[])).unwrap();
+}
+
+pub(super) fn a_lost_cell_is_news_once_and_keeps_what_is_stored<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let whole = gap(cell(0).start(), cell(0).end());
+    assert!(ledger.lose(NEWS, cell(0), std::slice::from_ref(&whole), "expired", t(1)).unwrap());
+    assert!(!ledger.lose(NEWS, cell(0), &[], "expired", t(2)).unwrap());
+    let lost = row(&*ledger, 0);
+    assert_eq!((lost.state, lost.reason.as_deref(), lost.updated), (State::Lost, Some("expired"), t(1)));
+    assert_eq!(ledger.gaps(NEWS, cell(0).range()).unwrap()[0].gap, whole);
+
+    let (job, _) = claim(&*ledger, cell(1), t(1));
+    let partial = stored(Coverage::Partial, 1);
+    let gaps = [gap(cell(1).start(), cell(1).start().offset_ns(9))];
+    ledger.commit(job, t(2), &Commit { retry_at: Some(t(3)), ..commit(&partial, &gaps) }).unwrap();
+    let (job, _) = claim(&*ledger, cell(1), t(3));
+    ledger.checkpoint(job, "more", JobStats::default()).unwrap();
+    assert!(ledger.lose(NEWS, cell(1), &[gap(cell(1).start(), cell(1).end())], "expired", t(4)).unwrap());
+    let kept = row(&*ledger, 1);
+    assert_eq!((kept.state, kept.stored, kept.retry_at), (State::Partial, Some(partial), None));
+    assert_eq!(
+        ledger.gaps(NEWS, cell(1).range()).unwrap()[0].gap,
+        gaps[0],
+        "the gaps of the object stay true"
+    );
+    assert_eq!(ledger.job(job).unwrap().unwrap().outcome, Outcome::Died);
+    assert!(!ledger.lose(NEWS, cell(1), &[], "expired", t(5)).unwrap());
+    assert_eq!(claim(&*ledger, cell(1), t(6)).1, None, "the progress is gone with the spool");
+}
+
+pub(super) fn gaps_keep_the_time_of_their_first_record<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let start = cell(0).start();
+    let (old, new) = (gap(start, start.offset_ns(5)), gap(start.offset_ns(9), cell(0).end().offset_ns(3)));
+    let partial = stored(Coverage::Partial, 0);
+    let (job, _) = claim(&*ledger, cell(0), t(1));
+    ledger
+        .commit(job, t(2), &commit(&partial, &[old.clone(), gap(start.offset_ns(5), start.offset_ns(6))]))
+        .unwrap();
+    let (job, _) = claim(&*ledger, cell(0), t(3));
+    // Twice the same is one gap.
+    ledger.commit(job, t(4), &commit(&partial, &[new.clone(), old.clone(), old.clone()])).unwrap();
+    let rows = ledger.gaps(NEWS, cell(0).range()).unwrap();
+    let shown: Vec<_> = rows.iter().map(|r| (&r.gap, r.recorded, r.cell)).collect();
+    assert_eq!(shown, [(&old, t(2), cell(0)), (&new, t(4), cell(0))]);
+    let beyond = Range::new(cell(0).end(), cell(0).end().offset_ns(1));
+    assert_eq!(ledger.gaps(NEWS, beyond).unwrap().len(), 1, "the part of the gap past its cell is found");
+    let between = Range::new(start.offset_ns(6), start.offset_ns(9));
+    assert_eq!(ledger.gaps(NEWS, between).unwrap(), []);
+}
+
+pub(super) fn cells_that_touch_a_range_are_found_whatever_their_length<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let day = Grid::new(Duration::from_secs(86_400)).unwrap().cell_at(t(0));
+    let mut all = vec![day];
+    all.extend((-3..3).map(cell));
+    for cell in &all {
+        claim(&*ledger, *cell, t(0));
+    }
+    all.sort();
+    let start = cell(0).start();
+    for (from, to) in [
+        (start, start),
+        (start, start.offset_ns(1)),
+        (start.offset_ns(-1), start),
+        (start.offset_ns(-1), start.offset_ns(1)),
+        (day.start(), day.end()),
+        (day.end().offset_ns(-1), day.end()),
+        (day.end(), Time::MAX),
+        (Time::from_ns(i64::MIN), Time::MAX),
+        (cell(2).end(), cell(2).end().offset_ns(1)),
+    ] {
+        let within = Range::new(from, to);
+        let found: Vec<Cell> = ledger.cells(NEWS, within).unwrap().into_iter().map(|r| r.cell).collect();
+        let expected: Vec<Cell> =
+            all.iter().copied().filter(|c| !c.range().intersect(within).is_empty()).collect();
+        assert_eq!(found, expected, "{within}");
+    }
+}
+
+pub(super) fn a_refused_commit_changes_nothing<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let (job, _) = claim(&*ledger, cell(0), t(1));
+    let gaps = [gap(t(0), t(1))];
+    let chunk = stored(Coverage::Complete, 0);
+    assert_eq!(ledger.commit(job, t(2), &commit(&chunk, &gaps)).unwrap_err().kind(), Kind::Invalid);
+    let backwards = [gap(t(0), t(1)), gap(t(9), t(8))];
+    let partial = stored(Coverage::Partial, 0);
+    assert_eq!(ledger.commit(job, t(2), &commit(&partial, &backwards)).unwrap_err().kind(), Kind::Invalid);
+    assert_eq!(row(&*ledger, 0).state, State::Capturing);
+    assert_eq!(ledger.index(NEWS, cell(0)).unwrap(), None);
+    assert_eq!(ledger.gaps(NEWS, cell(0).range()).unwrap(), []);
+    assert_eq!(ledger.job(job).unwrap().unwrap().outcome, Outcome::Running);
+}
+
+pub(super) fn a_cell_off_the_second_is_refused<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    for range in [Range::new(t(0), t(1).offset_ns(1)), Range::new(t(1), t(1)), Range::new(t(2), t(1))] {
+        let odd = Cell::from_range(range);
+        assert_eq!(
+            ledger.claim(NEWS, odd, "native", t(0), "h", 1).unwrap_err().kind(),
+            Kind::Invalid,
+            "{odd}"
+        );
+        assert_eq!(ledger.lose(NEWS, odd, &[], "x", t(0)).unwrap_err().kind(), Kind::Invalid, "{odd}");
+    }
+}
+
+pub(super) fn channels_do_not_see_each_other<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    claim(&*ledger, cell(0), t(0));
+    ledger.register_tracks(NEWS, &[(&track("a"), Timescale::ONE)], t(0)).unwrap();
+    let all = Range::new(Time::from_ns(i64::MIN), Time::MAX);
+    assert_eq!(ledger.cells("sports", all).unwrap(), []);
+    assert_eq!(ledger.cell("sports", cell(0)).unwrap(), None);
+    assert_eq!(ledger.tracks("sports").unwrap(), []);
+    assert_eq!(ledger.register_tracks("sports", &[(&track("z"), Timescale::ONE)], t(0)).unwrap(), [1]);
+    assert_eq!(ledger.report("sports", all).unwrap(), Report::default());
+    let odd = "Robert'); DROP TABLE chunk; --";
+    assert!(matches!(ledger.claim(odd, cell(0), "native", t(0), "h", 1).unwrap(), Claimed::Job { .. }));
+    assert_eq!(ledger.cells(odd, all).unwrap().len(), 1);
+}
+
+pub(super) fn a_log_keeps_its_last_lines<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let (job, _) = claim(&*ledger, cell(0), t(0));
+    assert_eq!(ledger.log(job).unwrap().as_deref(), Some(""));
+    ledger.append_log(job, "first\n").unwrap();
+    ledger.append_log(job, "second\n").unwrap();
+    assert_eq!(ledger.log(job).unwrap().as_deref(), Some("first\nsecond\n"));
+    for n in 0..40 {
+        ledger.append_log(job, &format!("{n:04}{}\n", "é".repeat(1_500))).unwrap();
+    }
+    let log = ledger.log(job).unwrap().unwrap();
+    assert!(log.len() <= MAX_LOG_BYTES + 64, "{}", log.len());
+    assert!(log.len() > MAX_LOG_BYTES - 4_000, "{}", log.len());
+    assert!(
+        log.starts_with("(earlier lines were dropped)\n")
+            && log.contains("\n0039é")
+            && !log.contains("first")
+    );
+    ledger.append_log(job, &"é".repeat(MAX_LOG_BYTES)).unwrap();
+    assert!(ledger.log(job).unwrap().unwrap().len() <= MAX_LOG_BYTES + 64);
+    let unknown = JobId::new(999);
+    assert_eq!(ledger.log(unknown).unwrap(), None);
+    assert_eq!(ledger.append_log(unknown, "x").unwrap_err().kind(), Kind::NotFound);
+}
+
+pub(super) fn jobs_are_listed_newest_first<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let ids: Vec<JobId> = (0..4).map(|n| claim(&*ledger, cell(n), t(n)).0).collect();
+    ledger.release(ids[3], t(5), JobStats::default()).unwrap();
+    ledger.claim("sports", cell(0), "unified", t(6), "host-2", 1).unwrap();
+    let list = |channel: Option<&str>, running_only, limit| {
+        let filter = JobFilter { channel: channel.map(str::to_owned), running_only, limit };
+        ledger.jobs(&filter).unwrap().into_iter().map(|j| (j.channel, j.cell)).collect::<Vec<_>>()
+    };
+    let news = |n| (NEWS.to_owned(), cell(n));
+    assert_eq!(list(Some(NEWS), false, 3), [news(3), news(2), news(1)]);
+    assert_eq!(list(Some(NEWS), true, 9), [news(2), news(1), news(0)]);
+    assert_eq!(list(None, true, 2), [("sports".to_owned(), cell(0)), news(2)]);
+    assert_eq!(list(None, false, 9).len(), 5);
+    let job = ledger.job(ids[0]).unwrap().unwrap();
+    assert_eq!((job.engine.as_str(), job.host.as_str(), job.pid), ("native", "host-1", 4711));
+    assert_eq!((job.started, job.ended, job.outcome), (t(0), None, Outcome::Running));
+    assert_eq!(ledger.job(JobId::new(999)).unwrap(), None);
+}
+
+pub(super) fn a_report_counts_every_state<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    for (n, coverage) in [(0, Coverage::Partial), (1, Coverage::Complete), (2, Coverage::Complete)] {
+        let (job, _) = claim(&*ledger, cell(n), t(0));
+        ledger.commit(job, t(1), &commit(&stored(coverage, n), &[])).unwrap();
+    }
+    let (job, _) = claim(&*ledger, cell(3), t(0));
+    ledger.fail(job, t(1), "x", None, JobStats::default()).unwrap();
+    ledger.lose(NEWS, cell(4), &[], "expired", t(1)).unwrap();
+    claim(&*ledger, cell(5), t(0));
+    let report = ledger.report(NEWS, Range::new(cell(0).start(), cell(5).end())).unwrap();
+    let expected = Report {
+        capturing: 1,
+        complete: 2,
+        partial: 1,
+        failed: 1,
+        lost: 1,
+        bytes: 3_000,
+        first: Some(cell(0)),
+        last: Some(cell(2)),
+    };
+    assert_eq!(report, expected);
+    let report = ledger.report(NEWS, cell(1).range()).unwrap();
+    assert_eq!(
+        report,
+        Report { complete: 1, bytes: 1_000, first: Some(cell(1)), last: Some(cell(1)), ..Report::default() }
+    );
+}
+
+pub(super) fn what_one_handle_writes_the_other_reads<F: Fixture>() {
+    let fixture = F::new();
+    let (one, other) = (fixture.open(), fixture.open());
+    let (job, _) = claim(&*one, cell(0), t(0));
+    assert_eq!(row(&*other, 0).state, State::Capturing);
+    other.commit(job, t(1), &commit(&stored(Coverage::Complete, 0), &[])).unwrap();
+    assert_eq!(one.claim(NEWS, cell(0), "native", t(2), "h", 1).unwrap(), Claimed::Complete);
+}
+
+pub(super) fn a_handle_that_is_dropped_midway_leaves_the_cell_to_the_next<F: Fixture>() {
+    let fixture = F::new();
+    let gone = fixture.open();
+    let (dead, _) = claim(&*gone, cell(0), t(0));
+    gone.checkpoint(dead, "half", JobStats::default()).unwrap();
+    drop(gone);
+    let ledger = fixture.open();
+    assert_eq!(row(&*ledger, 0).state, State::Capturing);
+    let (heir, progress) = claim(&*ledger, cell(0), t(1));
+    assert_eq!(progress.as_deref(), Some("half"));
+    ledger.commit(heir, t(2), &commit(&stored(Coverage::Complete, 0), &[])).unwrap();
+    assert_eq!(ledger.job(dead).unwrap().unwrap().outcome, Outcome::Died);
+}
+
+pub(super) fn eight_threads_claim_each_cell_once_and_lose_no_job<F: Fixture>() {
+    let fixture = F::new();
+    let barrier = Barrier::new(8);
+    let handles: Vec<_> = (0..8).map(|_| fixture.open()).collect();
+    let ids: Vec<JobId> = std::thread::scope(|scope| {
+        let claimers = handles.iter().enumerate().map(|(n, ledger)| {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                barrier.wait();
+                let cells = (0..10).map(|i| cell(i * 8 + i64::try_from(n).unwrap()));
+                cells.map(|c| claim(&**ledger, c, t(0)).0).collect::<Vec<_>>()
+            })
+        });
+        let claimers: Vec<_> = claimers.collect();
+        claimers.into_iter().flat_map(|c| c.join().unwrap()).collect()
+    });
+    let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), 80);
+    let rows = handles[0].cells(NEWS, Range::new(cell(0).start(), cell(80).end())).unwrap();
+    assert_eq!(rows.len(), 80);
+}
+
+pub(super) fn eight_threads_on_one_cell_leave_one_running_job<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let chunk = stored(Coverage::Complete, 0);
+    let committed: usize = std::thread::scope(|scope| {
+        let claimers = (0..8).map(|_| {
+            scope.spawn(|| match ledger.claim(NEWS, cell(0), "native", t(0), "h", 1).unwrap() {
+                Claimed::Complete => 0,
+                // Each claim takes the cell from the one before, so a commit may come too late; it must not win twice.
+                Claimed::Job { id, .. } => usize::from(ledger.commit(id, t(1), &commit(&chunk, &[])).is_ok()),
+            })
+        });
+        let claimers: Vec<_> = claimers.collect();
+        claimers.into_iter().map(|c| c.join().unwrap()).sum()
+    });
+    assert_eq!(committed, 1);
+    let filter = JobFilter { channel: None, running_only: true, limit: 9 };
+    assert_eq!(ledger.jobs(&filter).unwrap(), []);
+    assert_eq!(row(&*ledger, 0).state, State::Complete);
+}
