@@ -63,6 +63,10 @@ impl<'a> Attempt<'a> {
         if contents.as_ref().is_some_and(|c| c.finished) {
             return Ok(Writer::new(spool, contents, progress));
         }
+        if contents.is_none() {
+            // It speaks of a file that is no longer there.
+            progress = Progress::default();
+        }
         let listing = self.list(contents.as_ref()).await?;
         progress.see(&listing);
         let inits = Inits::fetch(self.feed, &listing).await?;

@@ -31,6 +31,7 @@ macro_rules! ledger_suite {
     ($fixture:ty) => {
         ledger_suite! { $fixture:
             a_channel_answers_for_the_earliest_instant_that_it_was_opened_with
+            what_a_check_saw_replaces_what_the_one_before_saw
             a_track_keeps_its_id_and_a_new_timescale_is_a_new_track
             a_captured_cell_becomes_complete_and_is_never_claimed_again
             a_partial_cell_is_claimed_again_and_keeps_its_object_meanwhile
@@ -106,6 +107,16 @@ pub(super) fn a_channel_answers_for_the_earliest_instant_that_it_was_opened_with
     assert_eq!(ledger.open_channel(NEWS, t(20), t(20)).unwrap(), t(10));
     assert_eq!(ledger.open_channel(NEWS, t(5), t(20)).unwrap(), t(5));
     assert_eq!(ledger.since(NEWS).unwrap(), Some(t(5)));
+}
+
+pub(super) fn what_a_check_saw_replaces_what_the_one_before_saw<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    assert_eq!(ledger.observed("news").unwrap(), None);
+    ledger.observe("news", "first", t(1)).unwrap();
+    ledger.observe("news", "second", t(2)).unwrap();
+    assert_eq!(ledger.observed("news").unwrap(), Some((t(2), "second".to_owned())));
+    assert_eq!(ledger.since("news").unwrap(), None);
 }
 
 pub(super) fn a_track_keeps_its_id_and_a_new_timescale_is_a_new_track<F: Fixture>() {

@@ -8,6 +8,8 @@ CREATE TABLE channel (
     id INTEGER PRIMARY KEY,             -- stands for the name in the keys of the large tables, which stay short
     name TEXT NOT NULL UNIQUE,
     since_ns INTEGER,                   -- the archive answers for every instant from here on; NULL: not opened yet
+    outlook TEXT,                       -- what the last check saw of the source, in check's own words
+    outlook_ns INTEGER,                 -- when that was
     longest_cell_s INTEGER NOT NULL DEFAULT 0 CHECK (longest_cell_s >= 0)
                                         -- no cell of the channel is longer: bounds how far before a range one has to
                                         -- look for the cells that reach into it

@@ -98,6 +98,14 @@ impl Ledger for SqliteLedger {
         self.read(|t| read::since(t, channel))
     }
 
+    fn observe(&self, channel: &str, outlook: &str, now: Time) -> Result<()> {
+        self.write(|t| write::observe(t, channel, outlook, now))
+    }
+
+    fn observed(&self, channel: &str) -> Result<Option<(Time, String)>> {
+        self.read(|t| read::observed(t, channel))
+    }
+
     fn register_tracks(&self, channel: &str, tracks: &[(&Track, Timescale)], now: Time) -> Result<Vec<u32>> {
         self.write(|t| write::register_tracks(t, channel, tracks, now))
     }

@@ -56,6 +56,12 @@ pub(super) fn since(c: &Connection, channel: &str) -> Result<Option<Time>> {
     Ok(ns.flatten().map(Time::from_ns))
 }
 
+pub(super) fn observed(c: &Connection, channel: &str) -> Result<Option<(Time, String)>> {
+    let mut statement = c.prepare_cached("SELECT outlook_ns, outlook FROM channel WHERE name = ?1")?;
+    let row = statement.query_row([channel], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(row.and_then(|(ns, outlook): (Option<i64>, Option<String>)| Some((Time::from_ns(ns?), outlook?))))
+}
+
 /// In whole seconds: where cells that touch a range can start, and what they end after.
 struct Span {
     channel_id: i64,
@@ -83,7 +89,7 @@ impl Span {
 }
 
 const CELL: &str = "SELECT start_s, end_s, state, stored, key, bytes, sha256, attempts, retry_at_ns, reason, job_id, \
-                    updated_ns FROM chunk WHERE channel_id = :channel";
+                    progress, updated_ns FROM chunk WHERE channel_id = :channel";
 const TOUCHING: &str = "start_s BETWEEN :first AND :last AND end_s > :after";
 
 pub(super) fn cells(c: &Connection, channel: &str, within: Range) -> Result<Vec<CellRow>> {
@@ -120,6 +126,7 @@ fn cell_row(row: &Row<'_>) -> Result<CellRow> {
         retry_at: row.get::<_, Option<i64>>("retry_at_ns")?.map(Time::from_ns),
         reason: row.get("reason")?,
         job: row.get::<_, Option<i64>>("job_id")?.map(JobId::new),
+        progress: row.get("progress")?,
         updated: time(row, "updated_ns")?,
     })
 }

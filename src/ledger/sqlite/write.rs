@@ -55,6 +55,13 @@ pub(super) fn open_channel(c: &Connection, channel: &str, since: Time) -> Result
     Ok(Time::from_ns(c.prepare_cached(sql)?.query_row(params![id, since.ns()], |row| row.get(0))?))
 }
 
+pub(super) fn observe(c: &Connection, channel: &str, outlook: &str, now: Time) -> Result<()> {
+    let id = channel_id(c, channel)?;
+    let sql = "UPDATE channel SET outlook = ?2, outlook_ns = ?3 WHERE id = ?1";
+    c.prepare_cached(sql)?.execute(params![id, outlook, now.ns()])?;
+    Ok(())
+}
+
 pub(super) fn register_tracks(
     c: &Connection,
     channel: &str,
