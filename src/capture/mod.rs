@@ -185,7 +185,13 @@ pub async fn capture(place: &Workplace, feed: &Feed, order: Order) -> Result<Cap
 ///
 /// # Errors
 /// Those of spool and ledger.
-pub fn write_off(place: &Workplace, channel: &str, order: Order, tracks: &[String], reason: &str) -> Result<bool> {
+pub fn write_off(
+    place: &Workplace,
+    channel: &str,
+    order: Order,
+    tracks: &[String],
+    reason: &str,
+) -> Result<bool> {
     let Some(spool) = Spool::lock(&place.spool, channel, order.cell)? else { return Ok(false) };
     let range = Range::new(order.cell.start().max(order.since), order.cell.end());
     let gap = |track: &String| Gap { track: track.clone(), range, reason: reason.to_owned() };

@@ -34,7 +34,8 @@ pub fn sweep(place: &Workplace, channel: &str, rows: &[CellRow]) -> Result<()> {
             continue;
         }
         let row = rows.binary_search_by_key(&cell, |row| row.cell).ok().map(|at| &rows[at]);
-        let is_settled = row.is_some_and(|r| matches!(r.state, State::Complete | State::Partial | State::Lost));
+        let is_settled =
+            row.is_some_and(|r| matches!(r.state, State::Complete | State::Partial | State::Lost));
         if is_settled && let Some(spool) = Spool::lock(&place.spool, channel, cell)? {
             spool.remove()?;
         }

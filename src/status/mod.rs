@@ -1,0 +1,245 @@
+//! `status`: what the ledger knows of each channel, as one value for the terminal and for `--json`.
+//!
+//! It asks no source and changes nothing. What is said of the source is what the last check saw, with the time of that
+//! check. Field names and meanings are stable: `schema` grows when one changes.
+
+mod strip;
+
+use serde::Serialize;
+
+use crate::capture::{BEFORE_THE_ARCHIVE, Workplace};
+use crate::channel::Channel;
+use crate::error::Result;
+use crate::grid::Cell;
+use crate::ledger::{CellRow, GapRow, JobFilter, JobId, JobRow, Outcome, State};
+use crate::plan::Outlook;
+use crate::time::{Range, Time};
+
+pub use strip::Slot;
+
+/// How many slots a coverage strip has.
+pub const SLOTS: usize = 48;
+
+/// All channels at one moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// The version of this shape.
+    pub schema: u32,
+    /// The moment, on this host's clock.
+    pub now: Time,
+    /// The channels, by name.
+    pub channels: Vec<ChannelStatus>,
+}
+
+/// One channel.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChannelStatus {
+    /// Its name.
+    pub name: String,
+    /// False if `check` leaves it alone.
+    pub enabled: bool,
+    /// From when on the archive is answerable; `null` before the first check.
+    pub since: Option<Time>,
+    /// When it was last checked.
+    pub checked: Option<Time>,
+    /// Why that check could not ask the source.
+    pub error: Option<String>,
+    /// What the source said of itself then.
+    pub source: Option<crate::plan::Sight>,
+    /// How far the source's slowest track was behind its clock then, in seconds.
+    pub lag_s: Option<u64>,
+    /// What the strip spans: the retention, or the archive where it is younger.
+    pub span: Option<Range>,
+    /// The coverage of `span`, in slots of equal length, oldest first.
+    pub strip: Vec<Slot>,
+    /// Cells by state, and bytes, within the retention.
+    pub counts: Counts,
+    /// The latest cell of which a chunk is stored.
+    pub last_chunk: Option<Cell>,
+    /// What may be lost, soonest first.
+    pub at_risk: Vec<crate::plan::Risk>,
+    /// What is being captured now.
+    pub running: Vec<Job>,
+    /// Cells whose last attempt failed.
+    pub failed: Vec<Failed>,
+    /// Everything that is missing, oldest first.
+    pub gaps: Vec<Gap>,
+}
+
+/// Cells by state, and bytes.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Counts {
+    /// Chunks stored whole.
+    pub complete: u64,
+    /// Chunks stored as far as they go.
+    pub partial: u64,
+    /// Cells being captured.
+    pub capturing: u64,
+    /// Cells whose last attempt failed.
+    pub failed: u64,
+    /// Cells that are lost.
+    pub lost: u64,
+    /// Bytes stored.
+    pub bytes: u64,
+}
+
+/// A job.
+#[derive(Debug, Clone, Serialize)]
+pub struct Job {
+    /// Its number, for `npvr log`.
+    pub id: JobId,
+    /// Its channel.
+    pub channel: String,
+    /// Its cell.
+    pub cell: Cell,
+    /// How it ended: `running`, `piece`, `complete`, `partial`, `failed` or `died`.
+    pub outcome: Outcome,
+    /// When it began.
+    pub started: Time,
+    /// When it ended.
+    pub ended: Option<Time>,
+    /// Bytes fetched.
+    pub bytes: u64,
+    /// Segments fetched.
+    pub segments: u64,
+    /// What a person should know.
+    pub message: Option<String>,
+}
+
+/// A cell whose last attempt failed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failed {
+    /// Which cell.
+    pub cell: Cell,
+    /// Why.
+    pub reason: String,
+    /// When it is tried again; `null`: it is not.
+    pub retry_at: Option<Time>,
+    /// The job that failed.
+    pub job: Option<JobId>,
+}
+
+/// Media that the archive lacks.
+#[derive(Debug, Clone, Serialize)]
+pub struct Gap {
+    /// The cell.
+    pub cell: Cell,
+    /// The track.
+    pub track: String,
+    /// What is not there.
+    pub range: Range,
+    /// Why.
+    pub reason: String,
+    /// When it was first written down.
+    pub recorded: Time,
+}
+
+/// The status of `channels`, in their order.
+///
+/// # Errors
+/// Those of the ledger.
+pub fn status(place: &Workplace, channels: &[Channel], now: Time) -> Result<Status> {
+    let channels = channels.iter().map(|c| channel_status(place, c, now)).collect::<Result<_>>()?;
+    Ok(Status { schema: 1, now, channels })
+}
+
+/// The latest jobs, newest first: all, or those of some channels.
+///
+/// # Errors
+/// Those of the ledger.
+pub fn jobs(place: &Workplace, channels: &[String], limit: u32) -> Result<Vec<Job>> {
+    let of = |channel: Option<String>| place.ledger.jobs(&JobFilter { channel, running_only: false, limit });
+    let mut rows = match channels {
+        [] => of(None)?,
+        names => names.iter().map(|n| of(Some(n.clone()))).collect::<Result<Vec<_>>>()?.concat(),
+    };
+    rows.sort_by_key(|job| std::cmp::Reverse(job.id));
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(rows.into_iter().map(|row| job(place, row)).collect())
+}
+
+fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<ChannelStatus> {
+    let name = channel.name.as_str();
+    let ledger = place.ledger.as_ref();
+    let since = ledger.since(name)?;
+    let observed = ledger.observed(name)?;
+    let outlook = Outlook::read(observed.as_ref().map(|(_, text)| text.as_str()));
+    let kept = Range::new(now.minus(channel.archive_length), Time::MAX);
+    let rows = ledger.cells(name, kept)?;
+    let gaps: Vec<Gap> = ledger.gaps(name, kept)?.into_iter().filter_map(gap).collect();
+    let running =
+        ledger.jobs(&JobFilter { channel: Some(name.to_owned()), running_only: true, limit: 100 })?;
+    let mut at_risk = outlook.at_risk;
+    at_risk.retain(|risk| !rows.iter().any(|row| row.cell == risk.cell && is_settled(row)));
+    at_risk.sort_by_key(|risk| risk.deadline);
+    let span = since.map(|since| Range::new(since.max(kept.start), now)).filter(|span| !span.is_empty());
+    let lag = outlook.source.as_ref().and_then(|s| Some(s.now.since(s.live_edge?).as_secs()));
+    Ok(ChannelStatus {
+        name: name.to_owned(),
+        enabled: channel.enabled,
+        since,
+        checked: observed.map(|(at, _)| at),
+        error: outlook.error,
+        lag_s: lag,
+        source: outlook.source,
+        span,
+        strip: span.map(|span| strip::strip(span, SLOTS, channel.grid, &rows)).unwrap_or_default(),
+        counts: counts(&rows),
+        last_chunk: rows.iter().rev().find(|row| row.stored.is_some()).map(|row| row.cell),
+        at_risk,
+        running: running
+            .into_iter()
+            .map(|row| job(place, row))
+            .filter(|j| j.outcome == Outcome::Running)
+            .collect(),
+        failed: rows.iter().filter(|row| row.state == State::Failed).map(failed).collect(),
+        gaps,
+    })
+}
+
+fn is_settled(row: &CellRow) -> bool {
+    matches!(row.state, State::Complete | State::Partial | State::Lost)
+}
+
+fn counts(rows: &[CellRow]) -> Counts {
+    let mut counts = Counts::default();
+    for row in rows {
+        counts.bytes += row.stored.as_ref().map_or(0, |s| s.bytes);
+        *match row.state {
+            State::Capturing => &mut counts.capturing,
+            State::Complete => &mut counts.complete,
+            State::Partial => &mut counts.partial,
+            State::Failed => &mut counts.failed,
+            State::Lost => &mut counts.lost,
+        } += 1;
+    }
+    counts
+}
+
+/// A job as it is shown. One that the ledger calls running, and whose lock is free, is dead; the next run writes that down.
+fn job(place: &Workplace, row: JobRow) -> Job {
+    let is_dead = row.outcome == Outcome::Running && place.is_free(&row.channel, row.cell);
+    Job {
+        id: row.id,
+        channel: row.channel,
+        cell: row.cell,
+        outcome: if is_dead { Outcome::Died } else { row.outcome },
+        started: row.started,
+        ended: row.ended,
+        bytes: row.stats.bytes,
+        segments: row.stats.segments,
+        message: row.message,
+    }
+}
+
+fn failed(row: &CellRow) -> Failed {
+    let reason = row.reason.clone().unwrap_or_else(|| "it failed".to_owned());
+    Failed { cell: row.cell, reason, retry_at: row.retry_at, job: row.job }
+}
+
+/// What was never promised is no gap.
+fn gap(row: GapRow) -> Option<Gap> {
+    let shown = row.gap.reason != BEFORE_THE_ARCHIVE;
+    let GapRow { cell, gap, recorded } = row;
+    shown.then_some(Gap { cell, track: gap.track, range: gap.range, reason: gap.reason, recorded })
+}

@@ -1,0 +1,115 @@
+//! Reading chunks back, and holding them against the ledger: the bytes, the boxes and the joints.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use futures_util::StreamExt;
+use sha2::{Digest, Sha256};
+
+use crate::capture::read_contents;
+use crate::error::{Context, Error, Kind, Result};
+use crate::ledger::{CellRow, Ledger, State, Stored};
+use crate::media::Index;
+use crate::store::Store;
+use crate::time::{Range, Timescale};
+
+/// What was read back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Chunks.
+    pub chunks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Their fragments.
+    pub fragments: u64,
+    /// What is not as the ledger has it, or does not join: a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// Where a track ended in the chunk before: the end of that chunk's cell, the decode time and its timescale.
+type End = (Range, u64, Timescale);
+
+/// Reads back every chunk of a channel whose cell touches `within`: length, SHA-256, the fragment index against the file,
+/// and, between neighbours that are both complete, whether decode times go on without a hole or an overlap.
+///
+/// # Errors
+/// A ledger or a store that cannot be read. What is read and wrong is in [`Verified::problems`].
+pub async fn verify(
+    ledger: &dyn Ledger,
+    store: &dyn Store,
+    channel: &str,
+    within: Range,
+) -> Result<Verified> {
+    let mut found = Verified::default();
+    let mut ends: BTreeMap<u32, End> = BTreeMap::new();
+    for row in ledger.cells(channel, within)? {
+        let Some(stored) = &row.stored else { continue };
+        match read_back(ledger, store, channel, &row, stored).await {
+            Ok(index) => {
+                found.chunks += 1;
+                found.bytes += stored.bytes;
+                found.fragments += index.tracks.iter().map(|t| t.fragments.len() as u64).sum::<u64>();
+                match row.state {
+                    State::Complete => join(&row, &index, &mut ends, &mut found.problems),
+                    _ => ends.clear(),
+                }
+            }
+            Err(e) if matches!(e.kind(), Kind::Corrupt | Kind::NotFound) => {
+                found.problems.push(e.to_string())
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(found)
+}
+
+/// Reads one chunk, and gives its index, if all is as the ledger has it.
+async fn read_back(
+    ledger: &dyn Ledger,
+    store: &dyn Store,
+    channel: &str,
+    row: &CellRow,
+    stored: &Stored,
+) -> Result<Index> {
+    let of_chunk = || format!("chunk {}", stored.key);
+    let mut copy = tempfile::tempfile().context("make a temporary file")?;
+    let mut hasher = Sha256::new();
+    let mut reading = store.get(&stored.key, None).await.with_context(of_chunk)?;
+    while let Some(block) = reading.bytes.next().await {
+        let block = block.with_context(of_chunk)?;
+        hasher.update(&block);
+        copy.write_all(&block).context("write a temporary file")?;
+    }
+    let wrong = |what: &str| Error::new(Kind::Corrupt, what).context(of_chunk());
+    if reading.object.bytes != stored.bytes || hasher.finalize()[..] != stored.sha256[..] {
+        return Err(wrong("its bytes are not those that were written"));
+    }
+    let contents = read_contents(&mut copy, stored.bytes).with_context(of_chunk)?;
+    let contents = contents.filter(|c| c.finished).ok_or_else(|| wrong("it is not finished"))?;
+    let kept =
+        ledger.index(channel, row.cell)?.ok_or_else(|| wrong("the ledger has no fragment index of it"))?;
+    if Index::decode(&kept).with_context(of_chunk)? != contents.index {
+        return Err(wrong("its fragments are not those of the ledger's index"));
+    }
+    Ok(contents.index)
+}
+
+/// Compares the start of each track with its end in the chunk before.
+fn join(row: &CellRow, index: &Index, ends: &mut BTreeMap<u32, End>, problems: &mut Vec<String>) {
+    for track in &index.tracks {
+        let (Some(first), Some(last)) = (track.fragments.first(), track.fragments.last()) else { continue };
+        let longest = track.fragments.iter().map(|f| u64::from(f.duration_ticks)).max().unwrap_or(0);
+        if let Some((cell, end, timescale)) = ends.get(&track.track_id)
+            && cell.end == row.cell.start()
+            && *timescale == track.timescale
+            && first.decode_time.abs_diff(*end) > longest / 2
+        {
+            let by = track.timescale.ns(i64::try_from(first.decode_time.abs_diff(*end)).unwrap_or(i64::MAX));
+            let what = if first.decode_time > *end { "a hole" } else { "an overlap" };
+            let ms = by / 1_000_000;
+            problems.push(format!("track {}: {what} of {ms} ms at {}", track.track_id, row.cell.start()));
+        }
+        let end = last.decode_time.saturating_add(u64::from(last.duration_ticks));
+        ends.insert(track.track_id, (row.cell.range(), end, track.timescale));
+    }
+}
