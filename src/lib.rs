@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod error;
 pub mod grid;
+pub mod secret;
 pub mod source;
 pub mod time;
 pub mod timeline;
