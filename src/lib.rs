@@ -1,6 +1,7 @@
 //! npvr: live channels become a permanent archive.
 
 pub mod channel;
+pub mod channels;
 pub mod clock;
 pub mod error;
 pub mod grid;
