@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod channel;
+pub mod channels;
 pub mod clock;
 pub mod error;
 pub mod grid;

@@ -106,17 +106,24 @@ pub(super) fn delete(root: &Path, keys: Vec<String>) -> Vec<(String, Error)> {
     }
     for (folder, keys) in folders {
         match sync_folder(&folder) {
-            // Empty folders go; one that comes back after a power cut does no harm, so this is not synced.
-            Ok(()) => folder.ancestors().take_while(|p| *p != root).all(|p| std::fs::remove_dir(p).is_ok()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Ok(()) => remove_empty(root, &folder),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => {
-                let (kind, what) = (failed(e).kind(), "the folder cannot be synced");
-                left.extend(keys.into_iter().map(|key| (key, Error::new(kind, what))));
-                continue;
+                let kind = failed(e).kind();
+                left.extend(
+                    keys.into_iter().map(|key| (key, Error::new(kind, "the folder cannot be synced"))),
+                );
             }
-        };
+        }
     }
     left
+}
+
+/// Removes a folder and those above it, as far as they are empty. One that comes back after a power cut does no harm,
+/// so this is not synced.
+fn remove_empty(root: &Path, folder: &Path) {
+    let mut empty = folder.ancestors().take_while(|p| *p != root);
+    while empty.next().is_some_and(|p| std::fs::remove_dir(p).is_ok()) {}
 }
 
 fn remove(root: &Path, key: &str) -> Result<()> {
