@@ -12,11 +12,13 @@ mod faults;
 mod mpd;
 mod mux;
 mod origin;
+mod requests;
 mod schedule;
 mod script;
 mod server;
 mod smil;
 mod tracks;
+mod wire;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,8 +26,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use faults::{Class, Fault, FaultKind, RestartStyle};
+pub use requests::Requests;
 pub use script::parse_script;
-pub use server::{Requests, Sim, serve};
+pub use server::{Sim, serve};
 
 use crate::clock;
 use crate::time::Time;

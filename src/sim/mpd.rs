@@ -239,3 +239,171 @@ fn write_run(out: &mut String, track: &SimTrack, run: ops::Range<i64>, number: O
 pub(super) fn live_range(moment: Moment<'_>, depth: Duration) -> Range {
     Range::new(moment.now.minus(depth).max(Time::EPOCH), moment.now)
 }
+
+#[cfg(test)]
+mod tests {
+    use quick_xml::Reader;
+    use quick_xml::events::{BytesStart, Event};
+
+    use super::super::faults::{Fault, FaultKind, Faults, RestartStyle};
+    use super::super::tracks::tracks;
+    use super::*;
+
+    const NOW: Time = Time::from_s(1_790_000_000);
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    /// What a client reads: for each representation of each period, `(id, URL, start, duration)` of every segment.
+    #[derive(Debug, Default)]
+    struct Read {
+        segments: Vec<(String, String, i64, i64)>,
+        periods: Vec<(String, i64)>,
+    }
+
+    fn attribute(e: &BytesStart<'_>, key: &str) -> Option<String> {
+        let value = e.try_get_attribute(key).unwrap()?;
+        Some(value.value.to_string())
+    }
+
+    /// A reader of its own, that knows only the standard: templates are inherited, times add up, numbers count.
+    fn read(text: &str) -> Read {
+        let (mut reader, mut out) = (Reader::from_str(text), Read::default());
+        let (mut base, mut media, mut ids, mut list) = (String::new(), String::new(), Vec::new(), Vec::new());
+        let (mut number, mut at, mut in_base) = (0_i64, 0_i64, false);
+        loop {
+            let event = reader.read_event().unwrap();
+            if let Event::Start(e) | Event::Empty(e) = &event {
+                let int = |key| attribute(e, key).map(|v| v.parse::<i64>().unwrap());
+                match e.name().as_ref() {
+                    "Period" => {
+                        base.clear();
+                        out.periods.push((attribute(e, "start").unwrap(), 0));
+                    }
+                    "BaseURL" => in_base = true,
+                    "AdaptationSet" => (ids, list) = (Vec::new(), Vec::new()),
+                    "SegmentTemplate" => {
+                        media = attribute(e, "media").unwrap();
+                        number = int("startNumber").unwrap_or(1);
+                        out.periods.last_mut().unwrap().1 = int("presentationTimeOffset").unwrap_or(0);
+                        list.clear();
+                    }
+                    "S" => {
+                        at = int("t").unwrap_or(at);
+                        number = int("n").unwrap_or(number);
+                        for _ in 0..=int("r").unwrap_or(0) {
+                            let url = media.replace("$Time$", &at.to_string());
+                            list.push((url.replace("$Number$", &number.to_string()), at, int("d").unwrap()));
+                            at += int("d").unwrap();
+                            number += 1;
+                        }
+                    }
+                    "Representation" => ids.push((attribute(e, "id").unwrap(), list.clone())),
+                    _ => {}
+                }
+            }
+            match event {
+                Event::Text(t) if in_base => base = t.to_string(),
+                Event::End(e) => match e.name().as_ref() {
+                    "BaseURL" => in_base = false,
+                    // A template inside a representation comes after its start tag.
+                    "Representation" => ids.last_mut().unwrap().1 = list.clone(),
+                    "AdaptationSet" => {
+                        for (id, list) in ids.drain(..) {
+                            let full =
+                                |url: &str| format!("{base}{}", url.replace("$RepresentationID$", &id));
+                            let of_id = list.iter().map(|(url, t, d)| (id.clone(), full(url), *t, *d));
+                            out.segments.extend(of_id);
+                        }
+                    }
+                    _ => {}
+                },
+                Event::Eof => return out,
+                _ => {}
+            }
+        }
+    }
+
+    fn moment(faults: &Faults) -> Moment<'_> {
+        Moment { faults, now: NOW, window_start: NOW.minus(HOUR * 3), live_delay: Duration::from_secs(2) }
+    }
+
+    fn show(addressing: Addressing, range: Range) -> Show<'static> {
+        let manners = Manners::Plain { addressing, clock_url: "http://127.0.0.1:1/time" };
+        Show { manners, range, live: true, media: |_| true }
+    }
+
+    fn ago(s: u64) -> Time {
+        NOW.minus(Duration::from_secs(s))
+    }
+
+    #[test]
+    fn what_is_listed_is_what_is_published_over_any_two_hours() {
+        let (tracks, faults) = (tracks().unwrap(), Faults::default());
+        // 2 h from a start that moves through the loop, edges included.
+        for shift in [0, 1, 7, 15, 30, 31, 61] {
+            let range = Range::new(ago(9_000 + shift), ago(1_800 + shift));
+            let text = manifest(&tracks, moment(&faults), show(Addressing::Time, range)).unwrap();
+            let read = read(&text);
+            for track in &tracks {
+                let of_track: Vec<_> = read.segments.iter().filter(|s| s.0 == track.id).collect();
+                assert!(of_track.windows(2).all(|w| w[0].2 + w[0].3 == w[1].2), "{}", track.id);
+                let runs = moment(&faults).published(track, range);
+                assert_eq!(runs.len(), 1);
+                assert_eq!(of_track.first().unwrap().2, track.start_ticks(runs[0].start));
+                assert_eq!(of_track.len(), runs[0].clone().count());
+            }
+        }
+    }
+
+    #[test]
+    fn a_gap_of_one_track_is_in_its_own_list_only_and_numbers_move_on_over_it() {
+        let gap = Fault {
+            track: Some("video=45000".into()),
+            range: Range::new(ago(60), ago(30)),
+            ..Fault::new(FaultKind::Gap)
+        };
+        let (tracks, faults) = (tracks().unwrap(), Faults::new(0, vec![gap.clone()]));
+        let range = Range::new(ago(120), NOW);
+        let by_time = read(&manifest(&tracks, moment(&faults), show(Addressing::Time, range)).unwrap());
+        let by_number = read(&manifest(&tracks, moment(&faults), show(Addressing::Number, range)).unwrap());
+        for track in &tracks {
+            let of_track: Vec<_> = by_time.segments.iter().filter(|s| s.0 == track.id).collect();
+            let is_in_gap =
+                |ticks| gap.range.contains(crate::time::MediaTime::new(ticks, track.timescale).instant());
+            assert_eq!(of_track.iter().any(|s| is_in_gap(s.2)), track.id != "video=45000", "{}", track.id);
+            for s in by_number.segments.iter().filter(|s| s.0 == track.id) {
+                assert_eq!(s.1, format!("{}/n{}.m4s", track.id, track.segment_at(s.2).unwrap()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_restart_is_a_period_whose_offset_is_its_start() {
+        let range = Range::new(ago(50), Time::MAX);
+        let restart = Fault { range, ..Fault::new(FaultKind::Restart(RestartStyle::Period)) };
+        let (tracks, faults) = (tracks().unwrap(), Faults::new(0, vec![restart]));
+        let show = Show {
+            manners: Manners::Unified("news"),
+            live: false,
+            ..show(Addressing::Time, Range::new(ago(100), ago(10)))
+        };
+        let text = manifest(&tracks, moment(&faults), show).unwrap();
+        let read = read(&text);
+        let [(first, _), (second, offset)] = read.periods.as_slice() else { panic!("{text}") };
+        assert_eq!(first, "PT0S");
+        // The offset that was read last is that of audio, at 48 kHz.
+        let start: f64 = second.trim_start_matches("PT").trim_end_matches('S').parse().unwrap();
+        assert!((start * 48_000.0 - *offset as f64).abs() < 1.0, "{text}");
+        assert!(text.contains("type=\"static\"") && !text.contains("startNumber"), "{text}");
+        let of_track: Vec<_> = read.segments.iter().filter(|s| s.0 == "audio_nld=32000").collect();
+        assert!(of_track.windows(2).all(|w| w[0].2 + w[0].3 == w[1].2));
+        assert!(of_track[0].1.starts_with("dash/news-audio_nld=32000-"), "{}", of_track[0].1);
+        assert!(of_track.last().unwrap().1.starts_with("dash/r1/news-audio_nld=32000-"));
+    }
+
+    #[test]
+    fn nothing_to_show_is_no_manifest() {
+        let (tracks, faults) = (tracks().unwrap(), Faults::new(0, vec![Fault::new(FaultKind::Gap)]));
+        let range = Range::new(ago(100), NOW);
+        assert_eq!(manifest(&tracks, moment(&faults), show(Addressing::Time, range)), None);
+    }
+}
