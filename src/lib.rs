@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod media;
 pub mod plan;
 pub mod secret;
+pub mod sim;
 pub mod source;
 pub mod status;
 pub mod store;
