@@ -3,6 +3,8 @@
 pub mod capture;
 pub mod channel;
 pub mod channels;
+pub mod check;
+pub mod cli;
 pub mod clock;
 pub mod error;
 pub mod grid;

@@ -149,6 +149,32 @@ impl Channels {
         }
     }
 
+    /// The text of a channel's file, as it stands.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] with the name that may have been meant.
+    pub fn text(&self, name: &Name) -> Result<String> {
+        self.read(name)
+    }
+
+    /// The channel that [`Channels::add`] would make; nothing is written.
+    ///
+    /// # Errors
+    /// As [`Channels::add`].
+    pub fn preview(&self, name: &Name, values: &[(&str, &str)]) -> Result<Channel> {
+        if self.file(name).exists() {
+            return Err(self.there_already(name));
+        }
+        let text = edit::new_file(name, values)?;
+        self.resolve(name, &text, &self.settings()?).map_err(|e| e.context(format!("channel {name}")))
+    }
+
+    fn there_already(&self, name: &Name) -> Error {
+        let file = self.file(name);
+        Error::new(Kind::Usage, format!("there is a channel {name} already"))
+            .hint(format!("change it in {}, or remove it first: npvr channel remove {name}", file.display()))
+    }
+
     /// Makes a new channel: its file is written whole or not at all, with comments for the person who opens it later.
     /// `values` are keys and their values as a command line gives them, `channel_url` among them.
     ///
@@ -160,12 +186,7 @@ impl Channels {
         let channel =
             self.resolve(name, &text, &self.settings()?).map_err(|e| e.context(format!("channel {name}")))?;
         files::create(&self.file(name), &text).map_err(|e| match e.kind() {
-            Kind::Busy => {
-                Error::new(Kind::Usage, format!("there is a channel {name} already")).hint(format!(
-                    "change it in {}, or remove it first: npvr channel remove {name}",
-                    self.file(name).display()
-                ))
-            }
+            Kind::Busy => self.there_already(name),
             _ => e,
         })?;
         Ok(channel)

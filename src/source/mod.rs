@@ -22,6 +22,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 pub use self::fault::redacted;
+use crate::channel::Channel;
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::time::{MediaTime, Range, Ranges, Timescale};
@@ -121,6 +122,26 @@ pub fn open(kind: SourceKind, url: &Url, mut options: Options) -> Result<Box<dyn
         SourceKind::Unified => Box::new(unified::Unified::new(client, url, options)),
         SourceKind::Dash => Box::new(dash::Dash::new(client, url, options)),
     })
+}
+
+/// Opens the source of a channel.
+///
+/// # Errors
+/// As [`open`], and [`SourceKind::of`].
+pub fn of_channel(channel: &Channel) -> Result<Box<dyn Source>> {
+    let options = Options {
+        username: channel.username.clone(),
+        password: channel.password.clone(),
+        headers: channel.headers.clone(),
+        max_connections: channel.max_connections,
+        max_bytes_per_s: channel.max_bytes_per_s,
+        connect_timeout: channel.connect_timeout,
+        read_timeout: channel.read_timeout,
+        settle: channel.settle,
+        tracks: channel.tracks.clone(),
+        ..Options::default()
+    };
+    open(SourceKind::of(&channel.url)?, &channel.url, options)
 }
 
 /// The URL without user and password, which become the options' where those have none.
