@@ -128,6 +128,7 @@ fn what_is_listed_is_what_is_published_over_any_two_hours() {
             let runs = moment(&faults).published(track, range);
             assert_eq!(runs.len(), 1);
             assert_eq!(of_track.first().unwrap().2, track.start_ticks(runs[0].start));
+            assert_eq!(of_track.last().map(|s| s.2 + s.3), Some(track.start_ticks(runs[0].end)));
             assert_eq!(of_track.len(), runs[0].clone().count());
         }
     }

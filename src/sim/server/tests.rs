@@ -3,6 +3,7 @@
 use std::error::Error as _;
 
 use reqwest::Client;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::faults::{Class, FaultKind};
 use super::*;
@@ -86,9 +87,10 @@ async fn a_stalled_answer_has_headers_and_ends_only_with_the_simulation() {
     assert_eq!(answer.status(), 200);
     let mut body = Box::pin(answer.bytes());
     assert!(tokio::time::timeout(Duration::from_millis(100), &mut body).await.is_err());
-    let (_, body) = tokio::time::timeout(Duration::from_secs(10), async { tokio::join!(sim.stop(), body) })
-        .await
-        .expect("the end of the simulation ends the answer");
+    let (_, body) =
+        tokio::time::timeout(Duration::from_millis(1_500), async { tokio::join!(sim.stop(), body) })
+            .await
+            .expect("the end of the simulation ends the answer");
     assert!(body.is_err());
 }
 
@@ -147,4 +149,16 @@ async fn it_stops_at_once_though_a_client_keeps_its_connection() {
     sim.stop().await;
     assert!(start.elapsed() < Duration::from_millis(1_500), "{:?}", start.elapsed());
     assert!(TcpStream::connect(addr).await.is_err());
+}
+
+#[tokio::test]
+async fn a_request_whose_headers_have_no_end_is_refused() {
+    let sim = sim(vec![]).await;
+    let mut stream = TcpStream::connect(sim.addr).await.unwrap();
+    let header = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Long: {}", "x".repeat(HEADER_BYTES));
+    stream.write_all(header.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 431");
+    assert_eq!(get(&sim, INIT).await.unwrap().status(), 200);
 }
