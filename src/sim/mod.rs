@@ -6,13 +6,14 @@
 //! for ever. A script makes things go wrong, the same way each time.
 //!
 //! It shares nothing with the code that it tests but errors, time and the words for tracks: what reads a live origin
-//! must not be proved by its own mirror image. It may use those, and `clock`; only [`server`] knows HTTP.
+//! must not be proved by its own mirror image. It may use those, and `clock`; only `server` knows HTTP.
 
 mod faults;
 mod mpd;
 mod mux;
 mod origin;
 mod requests;
+mod route;
 mod schedule;
 mod script;
 mod server;

@@ -9,6 +9,9 @@ use super::faults::Faults;
 use super::tracks::{SEGMENT_NS, SimTrack};
 use crate::time::{Range, Time};
 
+/// Audio segments end at most so much after their nominal end.
+const HALF_A_FRAME: Duration = Duration::from_millis(11);
+
 /// The origin at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment<'a> {
@@ -42,9 +45,11 @@ impl Moment<'_> {
         self.without_gaps(track, shown)
     }
 
-    /// True if segment `n` can be fetched.
+    /// True if segment `n` can be fetched: from its nominal end on, because by that clients count where segments are not
+    /// listed.
     pub(super) fn has(&self, track: &SimTrack, n: i64) -> bool {
-        self.all(track, self.now).contains(&n) && !self.without_gaps(track, n..n + 1).is_empty()
+        self.all(track, self.now.plus(HALF_A_FRAME)).contains(&n)
+            && !self.without_gaps(track, n..n + 1).is_empty()
     }
 
     /// The periods that overlap `segments`, in order.
@@ -129,6 +134,19 @@ mod tests {
             assert!(at_most_a_segment(start) && at_most_a_segment(lag), "{} {start} {lag}", track.id);
             assert!(!moment.has(&track, run.start - 1) && moment.has(&track, run.start));
             assert!(!moment.has(&track, run.end + 1));
+        }
+    }
+
+    #[test]
+    fn a_segment_is_there_at_its_nominal_end_and_not_before() {
+        let faults = Faults::default();
+        for n in [1_000_000, 1_000_001, 1_000_002] {
+            let end = Time::from_ns((n + 1) * SEGMENT_NS);
+            let at = |now| Moment { now, window_start: Time::EPOCH, ..moment(&faults) };
+            for track in tracks().unwrap() {
+                assert!(at(end).has(&track, n), "{} {n}", track.id);
+                assert!(!at(end.offset_ns(-40_000_000)).has(&track, n), "{} {n}", track.id);
+            }
         }
     }
 
