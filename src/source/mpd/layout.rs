@@ -255,7 +255,10 @@ impl Layout {
             }
         };
         let upto = place.end.map_or(i64::MAX, |end| media(end.minus(PERIOD_SLACK)));
-        let runs: Arc<[Run]> = between(&runs, i64::MIN, upto).collect();
+        let within: Arc<[Run]> = between(&runs, i64::MIN, upto).collect();
+        // Static manifests of a part of a live archive give the length of that part, and times on the epoch. A timeline that
+        // lies wholly beyond the end of its period is believed, and that end is not.
+        let runs = if within.is_empty() { Arc::from(runs) } else { within };
         self.runs = self.runs.saturating_add(runs.len());
         if self.runs > MAX_RUNS {
             return Err(invalid(format!("more than {MAX_RUNS} entries in all timelines")));
