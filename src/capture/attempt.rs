@@ -168,7 +168,10 @@ impl<'a> Attempt<'a> {
             before.into_iter().filter(|row| row.cell == self.order.cell).map(|row| row.gap).collect();
         if writer.is_empty() {
             // The cell was not written off, so the source says that it holds some of it: that is for another attempt.
-            return Err(Error::new(Kind::TryLater, format!("nothing of it could be had: {}", summary(&found))));
+            return Err(Error::new(
+                Kind::TryLater,
+                format!("nothing of it could be had: {}", summary(&found)),
+            ));
         }
         if !before.is_empty() && self.has_object()? && !covers_more(&found, &before) {
             return self.keep_the_old(writer, &found);
