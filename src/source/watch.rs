@@ -32,7 +32,6 @@ impl Watch {
         document: &Document,
         mpd: &Mpd,
     ) -> (Time, Option<String>) {
-        let local = clock::now();
         let direct =
             mpd.timings.iter().filter(|t| scheme(t) == Some("direct")).find_map(|t| t.value.parse().ok());
         let asked = match direct {
