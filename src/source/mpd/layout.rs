@@ -259,7 +259,10 @@ impl Layout {
             }
         };
         let upto = place.end.map_or(i64::MAX, |end| media(end.minus(PERIOD_SLACK)));
-        let runs: Arc<[Run]> = between(&runs, i64::MIN, upto).collect();
+        // An origin that cuts a static manifest out of a live one may count the length from the cut, and times from the
+        // epoch. Where no segment at all would be left, the list is believed, and the length is not.
+        let inside: Arc<[Run]> = between(&runs, i64::MIN, upto).collect();
+        let runs = if inside.is_empty() { runs.into() } else { inside };
         self.runs = self.runs.saturating_add(runs.len());
         if self.runs > MAX_RUNS {
             return Err(invalid(format!("more than {MAX_RUNS} entries in all timelines")));
