@@ -19,11 +19,11 @@
 //! | 2 | [`channel`], [`timeline`] | raw TOML → a valid channel, every default and limit; what a source holds |
 //! | 3 | [`plan`], `retention`, `clip`, `playlist` | pure decisions, and what is written of them |
 //! | 4 | [`clock`] | the only reader of the real time |
-//! | 5 | `channels`, [`ledger`], [`store`], [`source`] | ports: a trait, its promises, one suite for all adapters behind it |
+//! | 5 | [`channels`], [`ledger`], [`store`], [`source`] | ports: a trait, its promises, one suite for all adapters behind it |
 //! | 6 | [`capture`] | one cell, from segments to a chunk: the order of effects |
-//! | 6b | `check`, `prune`, [`verify`], [`status`] | what the subcommands do, each for itself |
-//! | 7 | `http`, `sim` | routes → answers; a simulated live origin to rehearse with |
-//! | 8 | `cli` | one file a subcommand; exit codes; the only printing |
+//! | 6b | [`check`], `prune`, [`verify`], [`status`] | what the subcommands do, each for itself |
+//! | 7 | `http`, [`sim`] | routes → answers; a simulated live origin to rehearse with |
+//! | 8 | [`cli`] | one file a subcommand; exit codes; the only printing |
 //!
 //! Lines 0 to 3 are pure: no input or output, clock, environment, `async` or logging. They carry most of the tests.
 //!
@@ -60,6 +60,9 @@
 
 pub mod capture;
 pub mod channel;
+pub mod channels;
+pub mod check;
+pub mod cli;
 pub mod clock;
 pub mod error;
 pub mod grid;
@@ -67,6 +70,7 @@ pub mod ledger;
 pub mod media;
 pub mod plan;
 pub mod secret;
+pub mod sim;
 pub mod source;
 pub mod status;
 pub mod store;

@@ -1,3 +1,7 @@
-//! The `npvr` program: parse, call, map the result to a documented exit code.
+//! The `npvr` program: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    npvr::cli::main()
+}

@@ -8,7 +8,7 @@ use super::contents::Contents;
 use super::progress::Progress;
 use super::proof::{Evidence, gaps};
 use super::spool::Spool;
-use super::transfer::{Inits, transfer};
+use super::transfer::{Inits, Transfer};
 use super::writer::{Writer, WriterTrack};
 use super::{BEFORE_THE_ARCHIVE, Captured, Event, Feed, Order, Workplace};
 use crate::clock;
@@ -127,8 +127,8 @@ impl<'a> Attempt<'a> {
         until: Time,
     ) -> Result<Writer> {
         let mut stats = self.stats;
-        let (writer, result) =
-            transfer(self.place, self.feed, &self.order, listing, inits, batch, writer, &mut stats).await;
+        let transfer = Transfer { place: self.place, feed: self.feed, order: self.order, listing, inits };
+        let (writer, result) = transfer.run(batch, writer, &mut stats).await;
         self.stats = stats;
         let mut writer = match (writer, &result) {
             (Some(writer), _) => writer,

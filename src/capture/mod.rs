@@ -151,9 +151,10 @@ impl Workplace {
     }
 
     /// Room for `bytes` in memory; waits until there is some. Anything larger than the whole budget gets all of it.
-    async fn room(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+    fn room(&self, bytes: u64) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + use<> {
         let units = u32::try_from(bytes.min(ROOM_BYTES).div_ceil(ROOM_UNIT)).unwrap_or(u32::MAX);
-        Arc::clone(&self.room).acquire_many_owned(units).await.ok()
+        let acquired = Arc::clone(&self.room).acquire_many_owned(units);
+        async move { acquired.await.ok() }
     }
 
     /// True if no process works on the cell.

@@ -7,7 +7,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::StreamExt;
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, OptionFuture};
+use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::batch::{Wanted, bounds};
@@ -68,33 +71,123 @@ async fn fetch_init(feed: &Feed, init: &InitRef) -> Result<Init> {
     Init::parse(&bytes).context("init segment")
 }
 
-/// Fetches `batch` and hands it to the writer, which comes back with all that was written, whatever happened.
-pub(crate) async fn transfer(
-    place: &Workplace,
-    feed: &Feed,
-    order: &Order,
-    listing: &[TrackListing],
-    inits: &Inits,
-    batch: Vec<Wanted>,
-    mut writer: Writer,
-    stats: &mut JobStats,
-) -> (Option<Writer>, Result<()>) {
-    let (to_writer, mut items) = mpsc::channel(1);
-    let names: Vec<String> = listing.iter().map(|t| t.track.name()).collect();
-    let writing = tokio::task::spawn_blocking(move || {
-        let mut written = Ok(());
-        while let Some(item) = items.blocking_recv() {
-            written = write_one(&mut writer, &names, item);
-            if written.is_err() {
-                break;
+/// What a batch is fetched with.
+pub(crate) struct Transfer<'a> {
+    pub(crate) place: &'a Workplace,
+    pub(crate) feed: &'a Feed,
+    pub(crate) order: Order,
+    pub(crate) listing: &'a [TrackListing],
+    pub(crate) inits: &'a Inits,
+}
+
+/// A segment that may be fetched now: its expected size, and the room for it.
+struct Admitted {
+    wanted: Wanted,
+    bytes: u64,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Transfer<'_> {
+    /// Fetches `batch` and hands it to the writer, which comes back with all that was written, whatever happened.
+    pub(crate) async fn run(
+        &self,
+        batch: Vec<Wanted>,
+        mut writer: Writer,
+        stats: &mut JobStats,
+    ) -> (Option<Writer>, Result<()>) {
+        let (to_writer, mut items) = mpsc::channel(1);
+        let names: Vec<String> = self.listing.iter().map(|t| t.track.name()).collect();
+        let writing = tokio::task::spawn_blocking(move || {
+            let mut written = Ok(());
+            while let Some(item) = items.blocking_recv() {
+                written = write_one(&mut writer, &names, item);
+                if written.is_err() {
+                    break;
+                }
+            }
+            (writer, written)
+        });
+        let fetched = self.fetch_all(batch, to_writer, stats).await;
+        match writing.await {
+            Ok((writer, written)) => (Some(writer), written.and(fetched)),
+            Err(e) => (None, Err(Error::new(Kind::Io, "the writing thread ended early").caused_by(e))),
+        }
+    }
+
+    async fn fetch_all(
+        &self,
+        batch: Vec<Wanted>,
+        to_writer: mpsc::Sender<Item>,
+        stats: &mut JobStats,
+    ) -> Result<()> {
+        let mut waiting = batch.into_iter();
+        let mut admission: Option<BoxFuture<'static, Admitted>> = None;
+        let mut fetching = FuturesOrdered::new();
+        loop {
+            if admission.is_none() && fetching.len() < self.feed.channel.max_connections {
+                admission = waiting.next().map(|wanted| self.admit(wanted));
+            }
+            tokio::select! {
+                Some(admitted) = OptionFuture::from(admission.as_mut()) => {
+                    admission = None;
+                    fetching.push_back(self.fetch(admitted));
+                }
+                Some((admitted, fetched)) = fetching.next() => {
+                    let item = self.item(admitted, fetched, stats)?;
+                    // A closed pipe means that the writer has failed; it says why itself.
+                    if to_writer.send(item).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                else => return Ok(()),
             }
         }
-        (writer, written)
-    });
-    let fetched = fetch_all(place, feed, order, listing, inits, batch, to_writer, stats).await;
-    match writing.await {
-        Ok((writer, written)) => (Some(writer), written.and(fetched)),
-        Err(e) => (None, Err(Error::new(Kind::Io, "the writing thread ended early").caused_by(e))),
+    }
+
+    /// What the writer gets of a fetch; an error if the attempt ends here.
+    fn item(
+        &self,
+        admitted: Admitted,
+        fetched: Result<(Arc<Init>, Bytes)>,
+        stats: &mut JobStats,
+    ) -> Result<Item> {
+        let Admitted { wanted, room, .. } = admitted;
+        let listing = &self.listing[wanted.track];
+        match fetched {
+            Ok((init, bytes)) => {
+                let count = bytes.len() as u64;
+                stats.segments += 1;
+                stats.bytes += count;
+                let channel = self.feed.channel.name.as_str();
+                self.place.observer.event(channel, self.order.cell, Event::Segment { bytes: count });
+                let init_ref = listing.inits[wanted.segment.init].clone();
+                Ok(Item::Segment(Arrived { wanted, bytes, init_ref, init }, room))
+            }
+            Err(e) if e.kind() == Kind::Expired || self.order.last_chance => {
+                Ok(Item::Missed(wanted, e.to_string()))
+            }
+            Err(e) => Err(e.context(listing.track.name())),
+        }
+    }
+
+    fn admit(&self, wanted: Wanted) -> BoxFuture<'static, Admitted> {
+        let bytes = expected_bytes(&self.listing[wanted.track], &wanted);
+        let room = self.place.room(bytes);
+        async move { Admitted { wanted, bytes, room: room.await } }.boxed()
+    }
+
+    fn fetch(&self, admitted: Admitted) -> BoxFuture<'_, (Admitted, Result<(Arc<Init>, Bytes)>)> {
+        async move {
+            let fetched = match self.inits.of(&admitted.wanted) {
+                Ok(init) => {
+                    let media = &admitted.wanted.segment.media;
+                    self.feed.source.fetch(media, admitted.bytes).await.map(|bytes| (init, bytes))
+                }
+                Err(reason) => Err(Error::new(Kind::Expired, reason)),
+            };
+            (admitted, fetched)
+        }
+        .boxed()
     }
 }
 
@@ -112,60 +205,6 @@ fn write_one(writer: &mut Writer, names: &[String], item: Item) -> Result<()> {
     let (start, end) = bounds(&wanted.segment);
     let name = names.get(wanted.track).cloned().unwrap_or_default();
     writer.progress.misses.push((name, Range::new(start, end), reason));
-    Ok(())
-}
-
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the ends of one pipe; a struct for them would be made here and used once"
-)]
-async fn fetch_all(
-    place: &Workplace,
-    feed: &Feed,
-    order: &Order,
-    listing: &[TrackListing],
-    inits: &Inits,
-    batch: Vec<Wanted>,
-    to_writer: mpsc::Sender<Item>,
-    stats: &mut JobStats,
-) -> Result<()> {
-    let mut arriving = std::pin::pin!(
-        futures_util::stream::iter(batch)
-            .then(|wanted| async {
-                let bytes = expected_bytes(&listing[wanted.track], &wanted);
-                let room = place.room(bytes).await;
-                (wanted, bytes, room)
-            })
-            .map(|(wanted, bytes, room)| async move {
-                let fetched = match inits.of(&wanted) {
-                    Ok(init) => feed.source.fetch(&wanted.segment.media, bytes).await.map(|b| (init, b)),
-                    Err(reason) => Err(Error::new(Kind::Expired, reason)),
-                };
-                (wanted, room, fetched)
-            })
-            .buffered(feed.channel.max_connections)
-    );
-    while let Some((wanted, room, fetched)) = arriving.next().await {
-        let item = match fetched {
-            Ok((init, bytes)) => {
-                stats.segments += 1;
-                stats.bytes += bytes.len() as u64;
-                place.observer.event(
-                    feed.channel.name.as_str(),
-                    order.cell,
-                    Event::Segment { bytes: bytes.len() as u64 },
-                );
-                let init_ref = listing[wanted.track].inits[wanted.segment.init].clone();
-                Item::Segment(Arrived { wanted, bytes, init_ref, init }, room)
-            }
-            Err(e) if e.kind() == Kind::Expired || order.last_chance => Item::Missed(wanted, e.to_string()),
-            Err(e) => return Err(e.context(listing[wanted.track].track.name())),
-        };
-        // A closed pipe means that the writer has failed; it says why itself.
-        if to_writer.send(item).await.is_err() {
-            break;
-        }
-    }
     Ok(())
 }
 

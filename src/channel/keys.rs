@@ -42,63 +42,86 @@ pub struct Key {
     pub form: Form,
     /// Its default, as TOML; `None` if there is none.
     pub default: Option<&'static str>,
+    /// A value for those that have no default, as TOML.
+    pub example: &'static str,
     /// What it means, for the person who opens the file.
     pub note: &'static str,
 }
 
-const fn key(name: &'static str, form: Form, default: Option<&'static str>, note: &'static str) -> Key {
-    Key { name, form, default, note }
+/// A key that has a default.
+const fn with(name: &'static str, form: Form, default: &'static str, note: &'static str) -> Key {
+    Key { name, form, default: Some(default), example: default, note }
 }
 
-/// Every key of a channel file, in the order in which they are shown.
+/// A key that has none.
+const fn without(name: &'static str, form: Form, example: &'static str, note: &'static str) -> Key {
+    Key { name, form, default: None, example, note }
+}
+
+/// Every key of a channel file, in the order in which they are shown; those in tables last, as TOML wants it.
 pub const KEYS: &[Key] = &[
-    key(
+    without(
         "channel_url",
         Form::Text,
-        None,
+        "\"https://example.com/live/news.isml\"",
         "Where the live stream is: a publishing point (.isml), or a DASH, HLS or Smooth manifest.",
     ),
-    key("enabled", Form::Switch, Some("true"), "false leaves the channel alone, and keeps its archive."),
-    key(
+    with("enabled", Form::Switch, "true", "false leaves the channel alone, and keeps its archive."),
+    with(
         "chunk_duration",
         Form::Text,
-        Some("\"PT5M\""),
+        "\"PT5M\"",
         "How long a chunk is: whole seconds, up to a day. Chunks start at multiples of it since 1970, UTC.",
     ),
-    key("archive_length", Form::Text, Some("\"P7D\""), "How long a chunk is kept."),
-    key(
+    with("archive_length", Form::Text, "\"P7D\"", "How long a chunk is kept."),
+    with(
         "tracks",
         Form::List,
-        Some("[]"),
+        "[]",
         "Which tracks: [\"video\", \"audio=eng\", \"video=1500000\"]. Empty is all of them.",
     ),
-    key(
+    with(
         "margin",
         Form::Text,
-        Some("\"PT2M\""),
+        "\"PT2M\"",
         "Media that would be lost within this time of being ready is captured before its chunk ends.",
     ),
-    key(
+    without(
         "settle",
         Form::Text,
-        None,
+        "\"PT20S\"",
         "How far past the end of a chunk the stream must be before the chunk is captured. Left out: two segments.",
     ),
-    key("max_connections", Form::Count, Some("4"), "Requests at once to the source."),
-    key(
+    with("max_connections", Form::Count, "4", "Requests at once to the source."),
+    with(
         "max_rate",
         Form::Text,
-        Some("\"25MB/s\""),
+        "\"25MB/s\"",
         "The most to fetch from the source in a second; \"unlimited\" lifts it.",
     ),
-    key("username", Form::Text, None, "For a source that asks who you are."),
-    key("password", Form::Secret, None, "Better kept elsewhere: see password_file and password_env."),
-    key("password_file", Form::Text, None, "A file that holds the password, and nothing else."),
-    key("password_env", Form::Text, None, "The name of an environment variable that holds the password."),
-    key("connect_timeout", Form::Text, Some("\"PT10S\""), "How long to wait for a connection."),
-    key("read_timeout", Form::Text, Some("\"PT20S\""), "How long the source may stay silent."),
-    key("headers", Form::SecretTable, None, "Extra request headers."),
-    key("disk.path", Form::Text, None, "The folder for the chunks. Left out: under the state folder."),
+    without("username", Form::Text, "\"npvr\"", "For a source that asks who you are."),
+    without("password", Form::Secret, "\"\"", "Better kept elsewhere: see password_file and password_env."),
+    without(
+        "password_file",
+        Form::Text,
+        "\"/etc/npvr/news.password\"",
+        "A file that holds the password, and nothing else.",
+    ),
+    without(
+        "password_env",
+        Form::Text,
+        "\"NEWS_PASSWORD\"",
+        "The name of an environment variable that holds the password.",
+    ),
+    with("connect_timeout", Form::Text, "\"PT10S\"", "How long to wait for a connection."),
+    with("read_timeout", Form::Text, "\"PT20S\"", "How long the source may stay silent."),
+    without("headers", Form::SecretTable, "X-Example = \"value\"", "Extra request headers."),
+    without(
+        "disk.path",
+        Form::Text,
+        "\"/srv/npvr\"",
+        "The folder for the chunks. Left out: one under the state folder.",
+    ),
 ];
 
 /// The key of that name.

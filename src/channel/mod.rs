@@ -1,7 +1,7 @@
 //! A channel: a live stream that is archived. Raw TOML becomes one validated type here, once.
 //!
 //! Deeper code never sees an `Option` that has a default, or a raw string. Every default and limit is in the table of
-//! keys ([`keys`]) and in [`Channel::resolve`]. Pure: the text of a file comes in, together with a way to look up a
+//! keys ([`KEYS`]) and in [`Channel::resolve`]. Pure: the text of a file comes in, together with a way to look up a
 //! password that is kept elsewhere; `channels` does the reading.
 
 mod keys;
@@ -94,3 +94,6 @@ impl fmt::Debug for Channel {
         f.debug_map().entries(shown).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,8 @@ pub(super) struct Entry {
 /// Some values of a channel: those of one file. Not printable, since it may hold secrets.
 #[derive(Clone, Default)]
 pub struct Layer {
+    /// The file, as it is named in messages.
+    pub(super) file: String,
     /// By key; request headers as `headers.x-name`, in lower case.
     pub(super) entries: BTreeMap<String, Entry>,
 }
@@ -80,10 +82,10 @@ impl Layer {
         table: &DeTable<'_>,
         refused: &[(&str, &str)],
     ) -> Result<Layer> {
-        let mut layer = Layer::default();
+        let mut layer = Layer { file: document.file.to_owned(), entries: BTreeMap::new() };
         let mut faults = Vec::new();
         layer.walk(document, "", table, refused, &mut faults);
-        // Tables are sorted by key; the person reads the file from the top.
+        // Dotted keys may be scattered over the file; the person reads it from the top.
         match faults.into_iter().min_by_key(|(offset, _)| *offset) {
             Some((_, fault)) => Err(fault),
             None => Ok(layer),
@@ -98,7 +100,10 @@ impl Layer {
         refused: &[(&str, &str)],
         faults: &mut Vec<(usize, Error)>,
     ) {
-        for (key, value) in table {
+        // A table is sorted by key; of two spellings of one header the later in the file is the one too many.
+        let mut in_file_order: Vec<_> = table.iter().collect();
+        in_file_order.sort_by_key(|(key, _)| key.span().start);
+        for (key, value) in in_file_order {
             let offset = key.span().start;
             let name = format!("{prefix}{}", key.get_ref());
             let name = if prefix == "headers." { name.to_ascii_lowercase() } else { name };

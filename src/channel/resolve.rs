@@ -75,7 +75,7 @@ impl Channel {
             disk_path: values.text("disk.path", parse_folder)?,
             effective: values.shown(),
         };
-        if let (None, Some(entry)) = (&channel.username, PASSWORDS.iter().find_map(|k| values.0.get(*k))) {
+        if let (None, Some(entry)) = (&channel.username, PASSWORDS.iter().find_map(|k| values.all.get(*k))) {
             return Err(Error::new(Kind::Config, "a password without a username").context(&entry.origin));
         }
         Ok(channel)
@@ -83,12 +83,16 @@ impl Channel {
 }
 
 /// All layers in one.
-struct Values(BTreeMap<String, Entry>);
+struct Values {
+    all: BTreeMap<String, Entry>,
+    /// The last layer's file: the one to be blamed for what is missing.
+    file: String,
+}
 
 impl Values {
     /// Later layers win.
     fn merge<'a>(layers: impl IntoIterator<Item = &'a Layer>) -> Result<Self> {
-        let mut all = BTreeMap::new();
+        let (mut all, mut file) = (BTreeMap::new(), String::new());
         for layer in layers {
             let mut passwords = PASSWORDS.iter().filter_map(|k| layer.entries.get(*k).map(|e| (k, e)));
             if let Some((key, _)) = passwords.next() {
@@ -99,13 +103,14 @@ impl Values {
                 PASSWORDS.iter().for_each(|k| drop(all.remove(*k)));
             }
             all.extend(layer.entries.clone());
+            file.clone_from(&layer.file);
         }
-        Ok(Self(all))
+        Ok(Self { all, file })
     }
 
     /// A text and what it means; `None` where it is not set.
     fn text<T>(&self, key: &str, read: impl FnOnce(&str) -> Result<T>) -> Result<Option<T>> {
-        match self.0.get(key) {
+        match self.all.get(key) {
             Some(Entry { value: Value::Text(text), origin }) => {
                 read(text).map(Some).map_err(|e| at(origin, key, &e))
             }
@@ -115,16 +120,20 @@ impl Values {
 
     /// The same, for a key that has to be there.
     fn need<T>(&self, key: &str, read: impl FnOnce(&str) -> Result<T>) -> Result<T> {
-        self.text(key, read)?.ok_or_else(|| Error::new(Kind::Config, format!("{key} is missing")))
+        self.text(key, read)?.ok_or_else(|| self.missing(key))
+    }
+
+    fn missing(&self, key: &str) -> Error {
+        Error::new(Kind::Config, format!("{key} is missing")).context(&self.file)
     }
 
     fn switch(&self, key: &str) -> bool {
-        matches!(self.0.get(key), Some(Entry { value: Value::Switch(true), .. }))
+        matches!(self.all.get(key), Some(Entry { value: Value::Switch(true), .. }))
     }
 
     fn count(&self, key: &str, least: u64, most: u64) -> Result<usize> {
-        let Some(Entry { value: Value::Count(n), origin }) = self.0.get(key) else {
-            return Err(Error::new(Kind::Config, format!("{key} is missing")));
+        let Some(Entry { value: Value::Count(n), origin }) = self.all.get(key) else {
+            return Err(self.missing(key));
         };
         let inside = usize::try_from(*n).ok().filter(|_| (least..=most).contains(n));
         inside.ok_or_else(|| {
@@ -134,7 +143,7 @@ impl Values {
     }
 
     fn each<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Vec<T>> {
-        let Some(Entry { value: Value::List(items), origin }) = self.0.get(key) else {
+        let Some(Entry { value: Value::List(items), origin }) = self.all.get(key) else {
             return Ok(Vec::new());
         };
         items.iter().map(|item| read(item).map_err(|e| at(origin, key, &e))).collect()
@@ -148,7 +157,7 @@ impl Values {
     }
 
     fn headers(&self) -> Result<Vec<(String, Secret)>> {
-        let all = self.0.iter().filter_map(|(key, entry)| Some((key.strip_prefix("headers.")?, entry)));
+        let all = self.all.iter().filter_map(|(key, entry)| Some((key.strip_prefix("headers.")?, entry)));
         all.map(|(name, entry)| {
             // RFC 9110 section 5.1: a name is a token. Section 5.5: a value is visible ASCII, spaces and tabs inside.
             let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
@@ -177,7 +186,7 @@ impl Values {
                 Form::SecretTable => name.split_once('.').is_some_and(|(table, _)| table == key.name),
                 _ => name == key.name,
             };
-            let entries = self.0.iter().filter(move |(name, _)| inside(name));
+            let entries = self.all.iter().filter(move |(name, _)| inside(name));
             entries.map(|(name, entry)| Setting {
                 key: name.clone(),
                 shown: show(key.name, key.form, &entry.value),

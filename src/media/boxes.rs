@@ -240,6 +240,11 @@ pub(super) fn put_at(out: &mut [u8], at: usize, bytes: &[u8]) {
     }
 }
 
+/// A length or position in memory as the 64 bits that files count in.
+pub(super) fn wide(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
 /// An error that says what `bytes` are, where their first ones show that they are no MP4.
 ///
 /// MP4 begins with the size of its first box, so a first byte of 0x20 or more would mean a box of half a gigabyte.

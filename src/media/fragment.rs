@@ -5,7 +5,7 @@
 //! are moved. `free` and `skip` say nothing. All else (`emsg`, `prft`, boxes unknown to us) belongs to the fragment that
 //! follows, and stays in front of it; behind the last fragment it belongs to none, and is dropped.
 
-use super::boxes::{BoxIter, Boxed, refuse_other_formats};
+use super::boxes::{BoxIter, Boxed, refuse_other_formats, wide};
 use super::init::Init;
 use super::moof::{Moof, MoofInfo};
 use crate::error::{Context, Error, Kind, Result};
@@ -98,7 +98,6 @@ fn join<'a>(init: &Init, prefix: Vec<&'a [u8]>, moof: Boxed<'a>, mdat: Boxed<'a>
 
 /// Finds what the runs' offsets count from, and checks that all samples lie inside the `mdat`.
 fn locate(moof: &Moof<'_>, mdat: Boxed<'_>) -> Result<Data> {
-    let wide = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let moof_at = wide(moof.whole.offset);
     let (start, body) = (wide(mdat.offset), wide(mdat.body_offset()));
     let end = start.saturating_add(wide(mdat.bytes.len()));

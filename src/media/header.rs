@@ -3,6 +3,7 @@
 //! Raw `trak` boxes are copied. What changes is the track's number (`tkhd`, `tref`, `trex`), its list of sample entries where
 //! the encoder was restarted with other parameters, and durations in the movie's timescale, of which a file has only one.
 
+use super::MAX_TRACKS;
 use super::boxes::{BoxIter, Boxed, put_at, put_box, put_version_flags};
 use super::init::{Init, Moov};
 use crate::error::{Context, Error, Kind, Result};
@@ -52,7 +53,7 @@ impl<'a> HeaderTrack<'a> {
 ///
 /// # Errors
 /// [`Kind::Invalid`] without tracks or inits, or where two tracks have one number; [`Kind::Unsupported`] where the inits of a
-/// track have several timescales.
+/// track have several timescales, and for more than [`MAX_TRACKS`].
 pub fn header(tracks: &[HeaderTrack<'_>]) -> Result<Vec<u8>> {
     let first = check(tracks)?;
     let movie = first.movie_timescale;
@@ -82,7 +83,7 @@ pub fn header(tracks: &[HeaderTrack<'_>]) -> Result<Vec<u8>> {
 
 /// Reads a header back: for each track its number, and an [`Init`] for each of its sample entries.
 ///
-/// Works for what [`header`] wrote and for what Unified Capture writes. Every init has all `pssh` boxes, as a file does not
+/// Works for what [`header()`] wrote and for what Unified Capture writes. Every init has all `pssh` boxes, as a file does not
 /// say whose they are. Writing what was read gives the same header.
 ///
 /// # Errors
@@ -104,6 +105,9 @@ pub fn read_header(ftyp_moov: &[u8]) -> Result<Vec<(u32, Vec<Init>)>> {
 
 /// The first init of the first track, once all tracks can be written.
 fn check<'a>(tracks: &[HeaderTrack<'a>]) -> Result<&'a Init> {
+    if tracks.len() > MAX_TRACKS {
+        return Err(Error::new(Kind::Unsupported, format!("a chunk of {} tracks", tracks.len())));
+    }
     for (n, track) in tracks.iter().enumerate() {
         let scale = track.inits.first().map(Init::timescale);
         if track.id == 0 || tracks[..n].iter().any(|t| t.id == track.id) || scale.is_none() {

@@ -7,13 +7,10 @@ use std::sync::Arc;
 
 use super::boxes::{BoxIter, Boxed, refuse_other_formats};
 use super::moof::TrexDefaults;
-use super::{MAX_INIT, header::MAX_HEADER};
+use super::{MAX_INIT, MAX_TRACKS, header::MAX_HEADER};
 use crate::error::{Error, Kind, Result};
 use crate::time::Timescale;
 use crate::track::Medium;
-
-/// The most tracks, sample entries of a track, or `pssh` boxes that are read: a bound for work that grows with their square.
-const MAX_ENTRIES: usize = 1024;
 
 /// The description of one track: its raw `trak`, the defaults of its `trex`, and the `pssh` boxes beside them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +117,7 @@ impl<'a> Moov<'a> {
                 _ => {}
             }
         }
-        if found.traks.len().max(found.pssh.len()).max(found.trexs.len()) > MAX_ENTRIES {
+        if found.traks.len().max(found.pssh.len()).max(found.trexs.len()) > MAX_TRACKS {
             return Err(moov.error("has too many tracks"));
         }
         Ok(found)
@@ -155,7 +152,7 @@ impl<'a> Moov<'a> {
         let timescale = timescale(mdia.required(b"mdhd")?)?;
         let entries = sample_entries(stsd)?.collect::<Result<Vec<_>>>()?;
         let Some(first) = entries.first() else { return Err(stsd.error("has no sample entry")) };
-        if entries.len() > MAX_ENTRIES {
+        if entries.len() > MAX_TRACKS {
             return Err(stsd.error("has too many sample entries"));
         }
         let medium = medium(mdia)?;

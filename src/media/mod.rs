@@ -1,8 +1,8 @@
 //! Fragmented MP4 (ISO/IEC 14496-12): bytes in, values out.
 //!
-//! What a chunk file is made of: [`header`] assembles its start from the init segments of its tracks, [`fragments`] splits a
+//! What a chunk file is made of: [`header()`] assembles its start from the init segments of its tracks, [`fragments`] splits a
 //! segment, [`Fragment::write_moof`] moves a fragment onto the Unix epoch and into the chunk, [`Index`] remembers where each
-//! one went, and [`tail`] ends the file.
+//! one went, and [`tail()`] ends the file.
 //!
 //! No crate reads and writes MP4 without losing boxes that it does not know, so this module never decodes a tree and encodes
 //! it again. It copies raw boxes and edits the few fields that must change. Media (`mdat`) is never touched. Nothing here
@@ -13,6 +13,7 @@ mod boxes;
 mod fragment;
 mod header;
 mod index;
+mod index_bytes;
 mod init;
 mod moof;
 mod patch;
@@ -33,3 +34,5 @@ pub use tail::tail;
 pub const MAX_MOOF: usize = 16 << 20;
 /// The largest init segment that is read, in bytes.
 pub const MAX_INIT: usize = 4 << 20;
+/// The most tracks of a chunk, sample entries of a track, and `pssh` boxes: a bound for work that grows with their square.
+pub const MAX_TRACKS: usize = 256;

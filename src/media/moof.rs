@@ -4,7 +4,7 @@
 //! samples in twenty bytes costs neither memory nor time.
 
 use super::MAX_MOOF;
-use super::boxes::{BoxIter, Boxed, Fields};
+use super::boxes::{BoxIter, Boxed, Fields, wide};
 use crate::error::{Error, Kind, Result};
 
 /// `tfxd`, the absolute time and duration of a Smooth fragment ([MS-SSTR] §2.2.4.4).
@@ -177,7 +177,7 @@ impl Run {
             run.first_flags = first_flags.unwrap_or(defaults.flags);
             return Ok(run);
         }
-        let room = u64::try_from(fields.rest().len()).unwrap_or(u64::MAX);
+        let room = wide(fields.rest().len());
         if u64::from(samples) * width > room {
             return Err(trun.error(format_args!("claims {samples} samples and has no room for them")));
         }

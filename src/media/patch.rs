@@ -4,7 +4,7 @@
 //! the result is the same whatever the source left out. A placed fragment needs nothing from outside: it has a 64-bit `tfdt`,
 //! offsets that count from its own `moof`, and in its `tfhd` the defaults that it took from its own `trex`.
 
-use super::boxes::{BoxIter, Boxed, put_at, put_box, put_version_flags};
+use super::boxes::{BoxIter, Boxed, put_at, put_box, put_version_flags, wide};
 use super::fragment::Fragment;
 use super::moof::{TFRF, TFXD, Tfxd, tfhd_flag, trun_flag};
 use crate::error::{Error, Kind, Result};
@@ -300,9 +300,4 @@ impl MoofEdit<'_> {
         let copy = self.copies.iter().find(|c| c.from <= from && from - c.from < c.len)?;
         Some(wide(copy.to - self.moof) + (from - copy.from))
     }
-}
-
-/// A position in memory as the 64 bits that files count in.
-fn wide(n: usize) -> u64 {
-    u64::try_from(n).unwrap_or(u64::MAX)
 }

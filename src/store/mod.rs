@@ -10,9 +10,9 @@
 //! | [`Kind::TryLater`] | the store is not there, or not well: an unmounted disk, a time-out |
 //! | [`Kind::Storage`], [`Kind::Corrupt`], [`Kind::Io`], [`Kind::Invalid`] | gone wrong: full, read-only, other bytes than announced, a broken disk, a key that cannot be |
 
-//mod disk;
-//#[cfg(test)]
-//mod suite;
+mod disk;
+#[cfg(test)]
+mod suite;
 
 use std::fmt;
 use std::path::Path;
@@ -22,7 +22,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use url::Url;
 
-//pub use disk::DiskStore;
+pub use disk::DiskStore;
 
 use crate::error::{Error, Kind, Result};
 use crate::time::Time;
@@ -50,7 +50,7 @@ pub struct Object {
     pub key: String,
     /// Length in bytes.
     pub bytes: u64,
-    /// When it was put, on the store's clock.
+    /// When its bytes were written, on the clock of the store or of the host that wrote them.
     pub modified: Time,
 }
 
@@ -111,6 +111,9 @@ pub trait Store: Send + Sync {
     /// Deletes objects. One that is not there is as good as deleted. Goes on after an error; the answer names those
     /// that could not be deleted, and is empty if all are gone.
     async fn delete(&self, keys: &[String]) -> Vec<(String, Error)>;
+
+    /// Removes what writers that died more than a day before `now` left unfinished; how many there were.
+    async fn sweep(&self, now: Time) -> Result<u64>;
 
     /// Where a player, or Unified Remix, fetches the object itself; `None` if it can only be had through npvr.
     fn url(&self, key: &str) -> Result<Option<Url>>;

@@ -2,13 +2,13 @@
 //! what the tests hold the code to.
 
 /// The map: module names, the lowest line first.
-pub struct Map {
+pub(crate) struct Map {
     lines: Vec<(String, Vec<String>)>,
 }
 
 impl Map {
     /// Reads the table `//! | line | modules | … |`.
-    pub fn read(lib: &str) -> Self {
+    pub(crate) fn read(lib: &str) -> Self {
         let rows = lib.lines().filter_map(|l| l.strip_prefix("//! | ")).map(|l| l.split('|').map(str::trim));
         let lines = rows.filter_map(|mut cells| {
             let (label, modules) = (cells.next()?, cells.next()?);
@@ -18,24 +18,24 @@ impl Map {
     }
 
     /// On which line a module is, counted from 0, and what the map calls that line.
-    pub fn line_of(&self, module: &str) -> Option<(usize, &str)> {
+    pub(crate) fn line_of(&self, module: &str) -> Option<(usize, &str)> {
         let found = self.lines.iter().enumerate().find(|(_, (_, all))| all.iter().any(|m| m == module));
         found.map(|(n, (label, _))| (n, label.as_str()))
     }
 
     /// True on lines 0 to 3.
-    pub fn is_pure(&self, module: &str) -> bool {
+    pub(crate) fn is_pure(&self, module: &str) -> bool {
         self.line_of(module).is_some_and(|(_, label)| label.starts_with(['0', '1', '2', '3']))
     }
 
     /// Every module of the map.
-    pub fn modules(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn modules(&self) -> impl Iterator<Item = &String> {
         self.lines.iter().flat_map(|(_, modules)| modules)
     }
 }
 
 /// The invariants: number, and the names of the tests that prove it.
-pub fn invariants(lib: &str) -> Vec<(usize, Vec<String>)> {
+pub(crate) fn invariants(lib: &str) -> Vec<(usize, Vec<String>)> {
     let mut all: Vec<(usize, Vec<String>)> = Vec::new();
     let mut in_tests = false;
     for line in lib.lines().filter_map(|l| l.strip_prefix("//! ")).map(str::trim_start) {

@@ -9,37 +9,37 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 /// A path that a file names, absolute as far as that can be told: `crate::…` or an outside crate first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
+pub(crate) struct Named {
     /// Its segments; a macro call has one, with its `!`.
-    pub path: Vec<String>,
+    pub(crate) path: Vec<String>,
     /// The line, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// True inside `#[cfg(test)]`.
-    pub in_test: bool,
+    pub(crate) in_test: bool,
 }
 
 /// A function with a body.
 #[derive(Debug)]
-pub struct Function {
-    pub name: String,
+pub(crate) struct Function {
+    pub(crate) name: String,
     /// From its `fn` to its closing brace, from 1.
-    pub lines: RangeInclusive<usize>,
-    pub in_test: bool,
+    pub(crate) lines: RangeInclusive<usize>,
+    pub(crate) in_test: bool,
 }
 
 /// What a file says.
 #[derive(Debug, Default)]
-pub struct Facts {
-    pub named: Vec<Named>,
-    pub functions: Vec<Function>,
+pub(crate) struct Facts {
+    pub(crate) named: Vec<Named>,
+    pub(crate) functions: Vec<Function>,
     /// Lines of `#[cfg(test)]` items.
-    pub test_lines: usize,
+    pub(crate) test_lines: usize,
     /// `#[cfg(test)] mod NAME;`: files that are tests.
-    pub test_files: Vec<String>,
+    pub(crate) test_files: Vec<String>,
 }
 
 /// Reads `text`, the file of module `module` (without `crate`; empty for the crate's root).
-pub fn read(text: &str, module: &[String]) -> Result<Facts, String> {
+pub(crate) fn read(text: &str, module: &[String]) -> Result<Facts, String> {
     let tokens: TokenStream = text.parse().map_err(|e| format!("this is not Rust: {e}"))?;
     let mut reader = Reader { module: module.to_vec(), facts: Facts::default(), in_test: false };
     reader.walk(&tokens.into_iter().collect::<Vec<_>>());

@@ -42,7 +42,7 @@ const PLACES: &[(&[&str], &[&str])] = &[
 ];
 
 /// A file under `src/`.
-pub struct File {
+pub(crate) struct File {
     name: String,
     text: String,
     facts: Facts,
@@ -50,7 +50,7 @@ pub struct File {
 
 impl File {
     /// `name` is its path from the root of the project: `src/grid.rs`.
-    pub fn new(name: &str, text: &str) -> Result<Self, String> {
+    pub(crate) fn new(name: &str, text: &str) -> Result<Self, String> {
         let facts = reader::read(text, &module_path(name)).map_err(|e| format!("{name}: {e}"))?;
         Ok(Self { name: name.to_owned(), text: text.to_owned(), facts })
     }
@@ -77,7 +77,7 @@ fn module_path(name: &str) -> Vec<String> {
 }
 
 /// Everything that is wrong with `files`, a line each.
-pub fn faults(map: &Map, files: &[File]) -> Vec<String> {
+pub(crate) fn faults(map: &Map, files: &[File]) -> Vec<String> {
     let tests: Vec<Vec<String>> = files.iter().flat_map(test_modules).collect();
     let is_test = |file: &File| tests.iter().any(|test| module_path(&file.name).starts_with(test));
     let of = |file: &File| {

@@ -1,0 +1,271 @@
+//! Channel files, right and wrong.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::error::{Error, Kind, Result};
+
+const URL: &str = "channel_url = \"https://example.com/live/news.isml?token=s3cr3t&vbegin=1\"\n";
+
+fn no_secrets(from: &SecretFrom) -> Result<Secret> {
+    Err(Error::new(Kind::Config, format!("nobody asked for {from:?}")))
+}
+
+fn resolve(text: &str, settings: &str) -> Result<Channel> {
+    let settings = Settings::parse(settings, "npvr.toml")?;
+    let file = Layer::parse(text, "news.toml")?;
+    Channel::resolve(&"news".parse().unwrap(), &file, &settings.defaults, &no_secrets)
+}
+
+fn channel(text: &str) -> Channel {
+    resolve(&format!("{URL}{text}"), "").unwrap()
+}
+
+/// What is said about a file whose second line on is `text`.
+fn error(text: &str) -> (String, String) {
+    let e = resolve(&format!("{URL}{text}"), "").unwrap_err();
+    assert_eq!(e.kind(), Kind::Config, "{e}");
+    (e.to_string(), e.remedy().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_url_is_enough() {
+    let c = channel("");
+    assert!(c.enabled && c.tracks.is_empty() && c.headers.is_empty());
+    assert_eq!(c.grid.duration(), Duration::from_secs(300));
+    assert_eq!(c.archive_length, Duration::from_secs(604_800));
+    assert_eq!((c.margin, c.settle), (Duration::from_secs(120), None));
+    assert_eq!((c.max_connections, c.max_bytes_per_s), (4, Some(25_000_000)));
+    assert_eq!((c.connect_timeout, c.read_timeout), (Duration::from_secs(10), Duration::from_secs(20)));
+    assert!(c.username.is_none() && c.password.is_none() && c.disk_path.is_none());
+}
+
+#[test]
+fn every_key_is_read() {
+    let c = channel(
+        "enabled = false\nchunk_duration = \"PT10S\"\narchive_length = \"P30D\"\ntracks = [\"video\", \"audio=eng\"]\n\
+         margin = \"PT0S\"\nsettle = \"PT8S\"\nmax_connections = 0x10\nmax_rate = \"unlimited\"\nusername = \"u\"\n\
+         password = \"p\"\nconnect_timeout = \"2s\"\nread_timeout = \"PT1M\"\n\
+         [headers]\nX-Token = \"t\"\n[disk]\npath = \"/srv/x\"\n",
+    );
+    assert!(!c.enabled);
+    assert_eq!(c.grid.duration(), Duration::from_secs(10));
+    assert_eq!(c.tracks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["video", "audio=eng"]);
+    assert_eq!((c.margin, c.settle), (Duration::ZERO, Some(Duration::from_secs(8))));
+    assert_eq!((c.max_connections, c.max_bytes_per_s), (16, None));
+    assert_eq!((c.username.as_deref(), c.password), (Some("u"), Some(Secret::new("p"))));
+    assert_eq!(c.headers, [("x-token".to_owned(), Secret::new("t"))]);
+    assert_eq!(c.disk_path.as_deref(), Some(Path::new("/srv/x")));
+}
+
+#[test]
+fn a_bad_value_names_file_line_key_fault_and_remedy() {
+    for (text, said) in [
+        (
+            "chunk_duration = \"PT5\"",
+            "news.toml, line 2: chunk_duration: \"PT5\" is not a duration: a number has no unit",
+        ),
+        ("\nchunk_duration = \"PT1.5S\"", "news.toml, line 3: chunk_duration: a chunk cannot be PT1.5S long"),
+        (
+            "chunk_duration = 300",
+            "news.toml, line 2: chunk_duration must be text in quotes, and is of type integer",
+        ),
+        ("archive_length = \"PT4M\"", "news.toml, line 2: archive_length: PT4M is not from PT5M to P36525D"),
+        (
+            "archive_length = \"P36526D\"",
+            "news.toml, line 2: archive_length: P36526D is not from PT5M to P36525D",
+        ),
+        ("enabled = \"yes\"", "news.toml, line 2: enabled must be true or false, and is of type string"),
+        ("max_connections = 0", "news.toml, line 2: max_connections: 0 is not from 1 to 64"),
+        (
+            "max_connections = -1",
+            "news.toml, line 2: max_connections must be a whole number, and is of type integer",
+        ),
+        ("max_rate = \"25Mb\"", "news.toml, line 2: max_rate: \"25Mb\" is not a rate: its unit must be"),
+        ("tracks = [\"vidio\"]", "news.toml, line 2: tracks: \"vidio\" is not a medium"),
+        ("tracks = [1]", "news.toml, line 2: tracks must be a list of texts"),
+        ("read_timeout = \"PT0S\"", "news.toml, line 2: read_timeout: PT0S is not from PT1S to PT10M"),
+        ("disk = \"/srv\"", "news.toml, line 2: disk must be a table: [disk]"),
+        ("disk.path = \"srv\"", "news.toml, line 2: disk.path: \"srv\" is not an absolute path"),
+        ("[disk]\npath = 1", "news.toml, line 3: disk.path must be text in quotes"),
+        ("[headers]\nrange = \"x\"", "news.toml, line 3: headers.range: npvr sets this header by itself"),
+        ("[headers]\n\"a b\" = \"x\"", "news.toml, line 3: headers.a b: this is not the name of a header"),
+        (
+            "[headers]\na = \"x\\r\\ny: z\"",
+            "news.toml, line 3: headers.a: the value of a header is plain ASCII",
+        ),
+        ("[headers]\na = \"1\"\nA = \"2\"", "news.toml, line 4: headers.a is given twice"),
+        ("password = \"x\"", "news.toml, line 2: a password without a username"),
+        (
+            "password = \"x\"\npassword_env = \"y\"",
+            "news.toml, line 3: both password and password_env are given",
+        ),
+        ("enabled = true\nenabled = true", "news.toml, line 3: this is not TOML: duplicate key"),
+        ("x = ", "news.toml, line 2: this is not TOML: "),
+    ] {
+        let (what, _) = error(text);
+        assert!(what.starts_with(said), "{text:?}:\n {what}\nnot\n {said}");
+    }
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest() {
+    for (text, key, hint) in [
+        ("chunk_duraton = 1", "chunk_duraton", "did you mean chunk_duration?"),
+        ("archive_lenght = 1", "archive_lenght", "did you mean archive_length?"),
+        ("[disk]\npaht = 1", "disk.paht", "did you mean disk.path?"),
+        ("[dsk]\npath = 1", "dsk", "did you mean disk?"),
+        ("xyzzy = 1", "xyzzy", "npvr config show prints the keys that there are"),
+    ] {
+        let (what, remedy) = error(text);
+        assert!(what.contains(&format!("unknown key \"{key}\"")), "{what}");
+        assert_eq!(remedy, hint);
+    }
+    // The first one in the file, not in the alphabet.
+    assert!(error("zebra = 1\napple = 1").0.contains("zebra"));
+}
+
+#[test]
+fn keys_of_a_later_version_say_so() {
+    assert!(error("[s3]\nbucket = \"b\"").0.ends_with("line 2: this version has no S3 store yet"));
+    assert!(error("engine = \"unified\"").0.ends_with("line 2: this version has no choice of engine yet"));
+}
+
+#[test]
+fn a_url_that_cannot_be_used_is_refused_and_not_repeated() {
+    for (url, said) in [
+        ("https://me:hunter2@example.com/x.isml", "a user or password stands in the URL"),
+        ("https://hunter2@example.com/x.isml", "a user or password stands in the URL"),
+        ("ftp://example.com/hunter2", "ftp is neither http nor https"),
+        ("hunter2", "this is not a URL"),
+        ("https://", "this is not a URL"),
+        ("https://example.com/hunter2#x", "has no part after #"),
+    ] {
+        let e = resolve(&format!("channel_url = \"{url}\""), "").unwrap_err();
+        assert!(e.to_string().contains(said), "{url}: {e}");
+        assert!(!format!("{e} {:?}", e).contains("hunter2"), "{e:?}");
+    }
+    let e = resolve("", "").unwrap_err();
+    assert_eq!(e.to_string(), "news.toml: channel_url is missing");
+    assert!(e.remedy().unwrap().contains("channel_url = "));
+}
+
+#[test]
+fn later_layers_win_and_each_value_knows_its_origin() {
+    let settings =
+        "[defaults]\narchive_length = \"P1D\"\nmargin = \"PT1M\"\nheaders.a = \"1\"\nheaders.b = \"1\"\n";
+    let text = format!("{URL}archive_length = \"P2D\"\n[headers]\nB = \"2\"\n");
+    let c = resolve(&text, settings).unwrap();
+    assert_eq!(c.archive_length, Duration::from_secs(172_800));
+    assert_eq!(c.headers, [("a".to_owned(), Secret::new("1")), ("b".to_owned(), Secret::new("2"))]);
+    let shown: Vec<_> =
+        c.effective().iter().map(|s| format!("{} = {} ({})", s.key, s.shown, s.origin)).collect();
+    assert_eq!(
+        shown,
+        [
+            "channel_url = \"https://example.com/live/news.isml?token=<redacted>&vbegin=<redacted>\" (news.toml, line 1)",
+            "enabled = true (default)",
+            "chunk_duration = \"PT5M\" (default)",
+            "archive_length = \"P2D\" (news.toml, line 2)",
+            "tracks = [] (default)",
+            "margin = \"PT1M\" (npvr.toml, line 3)",
+            "max_connections = 4 (default)",
+            "max_rate = \"25MB/s\" (default)",
+            "connect_timeout = \"PT10S\" (default)",
+            "read_timeout = \"PT20S\" (default)",
+            "headers.a = <redacted> (npvr.toml, line 4)",
+            "headers.b = <redacted> (news.toml, line 4)",
+        ]
+    );
+}
+
+#[test]
+fn a_password_comes_from_one_place_and_the_nearer_layer_decides() {
+    let look_up = |from: &SecretFrom| Ok(Secret::new(format!("{from:?}")));
+    let password = |text: &str, settings: &str| {
+        let settings = Settings::parse(settings, "npvr.toml").unwrap();
+        let file = Layer::parse(&format!("{URL}username = \"u\"\n{text}"), "news.toml").unwrap();
+        let c = Channel::resolve(&"news".parse().unwrap(), &file, &settings.defaults, &look_up).unwrap();
+        c.password.unwrap().expose().to_owned()
+    };
+    let defaults = "[defaults]\npassword = \"common\"";
+    assert_eq!(password("", defaults), "common");
+    assert_eq!(password("password_env = \"X\"", defaults), "Env(\"X\")");
+    assert_eq!(password("password_file = \"/x\"", defaults), "File(\"/x\")");
+    assert_eq!(password("password = \"own\"", "[defaults]\npassword_env = \"X\""), "own");
+    let e = resolve(&format!("{URL}username = \"u\"\npassword_env = \"X\""), "").unwrap_err();
+    assert_eq!(e.to_string(), "news.toml, line 3: password_env: nobody asked for Env(\"X\")");
+}
+
+#[test]
+fn secrets_are_in_no_message_and_no_debug_output() {
+    let c = channel("username = \"u\"\npassword = \"hunter2\"\n[headers]\nauthorization = \"hunter2\"");
+    let shown = format!("{c:?} {:?}", c.effective());
+    assert!(!shown.contains("hunter2") && !shown.contains("s3cr3t"), "{shown}");
+    for text in [
+        "password = hunter2",
+        "password = \"hunter2",
+        "password = [\"hunter2\"]",
+        "password = \"hunter2\" x",
+        "password = \"hunter2\"\npassword = \"hunter2\"",
+        "headers.a = \"hunter2é\"",
+        "headers = \"hunter2\"",
+    ] {
+        let e = resolve(&format!("{URL}{text}"), "").unwrap_err();
+        assert!(!format!("{e} {e:?}").contains("hunter2"), "{text}: {e:?}");
+    }
+}
+
+#[test]
+fn npvr_toml_is_as_strict_as_a_channel() {
+    let settings =
+        Settings::parse("[state]\ndir = \"/var/x\"\n[check]\nparallel = 8\n", "npvr.toml").unwrap();
+    assert_eq!((settings.state_dir.as_deref(), settings.parallel), (Some(Path::new("/var/x")), 8));
+    assert_eq!(Settings::parse("", "npvr.toml").unwrap().parallel, Settings::PARALLEL);
+    for (text, said) in [
+        ("[defalts]", "line 1: unknown key \"defalts\""),
+        ("defaults = 1", "line 1: defaults must be a table: [defaults]"),
+        ("margin = \"PT1M\"", "line 1: margin belongs to a channel"),
+        ("[defaults]\nchannel_url = \"http://x/\"", "line 2: channel_url cannot stand here"),
+        ("[defaults]\nmargn = 1", "line 2: unknown key \"margn\""),
+        ("[state]\ndir = \"x\"", "line 2: state.dir must be an absolute path"),
+        ("[state]\npath = \"x\"", "line 2: unknown key \"state.path\""),
+        ("[check]\nparallel = 0", "line 2: check.parallel must be a whole number from 1 to 64"),
+        ("[check]\nparalel = 1", "line 2: unknown key \"check.paralel\""),
+        ("[", "line 1: this is not TOML"),
+    ] {
+        let e = match Settings::parse(text, "npvr.toml") {
+            Ok(_) => panic!("{text} is fine"),
+            Err(e) => e,
+        };
+        assert!(e.to_string().starts_with(&format!("npvr.toml, {said}")), "{text:?}: {e}");
+    }
+    // A bad default is found by the channel that it is for, and its line is the one in npvr.toml.
+    let e = resolve(URL, "[defaults]\nmargin = \"x\"").unwrap_err();
+    assert!(e.to_string().starts_with("npvr.toml, line 2: margin: "), "{e}");
+}
+
+#[test]
+fn every_key_has_a_note_an_example_and_a_default_that_can_be_read() {
+    for key in KEYS {
+        assert!(key.note.ends_with('.'), "{}", key.name);
+        let line = match key.form {
+            Form::SecretTable => format!("[{}]\n{}", key.name, key.example),
+            _ => format!("{} = {}", key.name, key.example),
+        };
+        if let Err(e) = Layer::parse(&line, "x") {
+            panic!("{line}: {e}");
+        }
+    }
+    Layer::defaults().unwrap();
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC{0,80}", value in "[\"\\[\\]{}=,.0-9a-zé\n -]{0,40}", which in 0..KEYS.len()) {
+        let _ = resolve(&text, &text);
+        let _ = resolve(&format!("{URL}{} = {value}", KEYS[which].name), "");
+    }
+}

@@ -1,0 +1,326 @@
+//! `check`: ask every channel what its window still holds, and capture what the archive lacks.
+//!
+//! Channels are asked many at a time, and captures begin as soon as there is something to capture: the one that would be
+//! lost first goes first, across channels. One channel's failure never stops another's; it is reported at the end. What
+//! another run is busy with is left to it.
+
+use std::collections::BinaryHeap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::task::{JoinError, JoinSet};
+
+use crate::capture::{
+    BEFORE_THE_ARCHIVE, Captured, Feed, Order, Workplace, capture, spooled_until, sweep, write_off,
+};
+use crate::channel::Channel;
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::grid::Grid;
+use crate::ledger::{CellRow, State};
+use crate::plan::{Action, Decision, Known, Outlook, Record, Rules, Standing, plan, urgency};
+use crate::source::{self, Source};
+use crate::store::{DiskStore, Store};
+use crate::time::{Range, Time};
+use crate::timeline::Timeline;
+
+/// Channels that are asked at once.
+const ASKED_AT_ONCE: usize = 16;
+
+/// How a check goes about it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Captures at once, over all channels.
+    pub parallel: usize,
+    /// Only decide; capture nothing, and write nothing down.
+    pub dry_run: bool,
+    /// Only cells that touch this range; `None` is all.
+    pub within: Option<Range>,
+    /// Also what is not due, or waits for a retry.
+    pub force: bool,
+    /// The archive folder of channels without a store of their own.
+    pub archive: PathBuf,
+}
+
+/// What came of a channel.
+#[derive(Debug)]
+pub struct ChannelReport {
+    /// Its name.
+    pub name: String,
+    /// Why it could not be checked, if it could not.
+    pub error: Option<Error>,
+    /// What was decided on every cell.
+    pub decisions: Vec<Decision>,
+    /// What its source says that a person should know.
+    pub notes: Vec<String>,
+    /// What was done, in the order of its end.
+    pub done: Vec<Done>,
+}
+
+/// What came of one decision.
+#[derive(Debug)]
+pub struct Done {
+    /// What was decided.
+    pub decision: Decision,
+    /// What came of it.
+    pub result: Result<Captured>,
+}
+
+impl ChannelReport {
+    /// True if something failed, or was lost, that was not known to be before.
+    pub fn has_problem(&self) -> bool {
+        self.error.is_some() || self.done.iter().any(Done::is_problem)
+    }
+}
+
+impl Done {
+    /// True for a failure, and for a loss that is news.
+    pub fn is_problem(&self) -> bool {
+        match &self.result {
+            Ok(Captured::Partial { gaps, news }) => {
+                *news && gaps.iter().any(|g| g.reason != BEFORE_THE_ARCHIVE)
+            }
+            Ok(Captured::Lost) | Err(_) => true,
+            Ok(_) => false,
+        }
+    }
+}
+
+/// Connects a channel to its store. The folder is made for a channel of which nothing is stored yet; for any other, one that
+/// is not there is an unmounted disk.
+fn connect(place: &Workplace, channel: &Channel, archive: &Path) -> Result<Arc<dyn Store>> {
+    let folder = channel.disk_path.as_deref().unwrap_or(archive);
+    let is_known = place.ledger.since(channel.name.as_str())?.is_some();
+    let store = if is_known { DiskStore::open(folder)? } else { DiskStore::open_or_create(folder)? };
+    Ok(Arc::new(store))
+}
+
+/// Checks `channels` once. The reports are in the order of names.
+pub async fn check(place: Arc<Workplace>, channels: Vec<Channel>, options: &Options) -> Vec<ChannelReport> {
+    let mut run = Run {
+        place,
+        options: options.clone(),
+        queue: BinaryHeap::new(),
+        reports: Vec::new(),
+        asking: JoinSet::new(),
+        captures: JoinSet::new(),
+    };
+    let mut waiting = channels.into_iter();
+    loop {
+        while run.asking.len() < ASKED_AT_ONCE {
+            let Some(channel) = waiting.next() else { break };
+            run.ask(channel);
+        }
+        run.start_captures();
+        tokio::select! {
+            Some(asked) = run.asking.join_next() => run.answered(finished(asked)),
+            Some(ended) = run.captures.join_next() => run.captured(finished(ended)),
+            else => break,
+        }
+    }
+    run.reports.sort_by(|a, b| a.name.cmp(&b.name));
+    run.reports
+}
+
+/// A check under way.
+struct Run {
+    place: Arc<Workplace>,
+    options: Options,
+    queue: BinaryHeap<Queued>,
+    reports: Vec<ChannelReport>,
+    asking: JoinSet<(String, Result<Survey>)>,
+    captures: JoinSet<(usize, Done)>,
+}
+
+/// A channel that has been asked, and what is to be done.
+struct Survey {
+    /// `None` in a dry run, which needs no store.
+    feed: Option<Feed>,
+    timeline: Timeline,
+    since: Time,
+    rows: Vec<CellRow>,
+    decisions: Vec<Decision>,
+}
+
+impl Run {
+    fn ask(&mut self, channel: Channel) {
+        let (place, options) = (Arc::clone(&self.place), self.options.clone());
+        self.asking.spawn(async move {
+            let name = channel.name.to_string();
+            let survey = survey(&place, channel, &options).await;
+            (name, survey)
+        });
+    }
+
+    /// A channel has answered, or has not: its report begins, and its work joins the queue.
+    fn answered(&mut self, (name, survey): (String, Result<Survey>)) {
+        let at = self.reports.len();
+        let mut report =
+            ChannelReport { name, error: None, decisions: Vec::new(), notes: Vec::new(), done: Vec::new() };
+        match survey {
+            Ok(survey) => {
+                report.notes = survey.timeline.notes;
+                report.decisions.clone_from(&survey.decisions);
+                if let Some(feed) = survey.feed {
+                    let feed = Arc::new(feed);
+                    let tracks: Arc<[String]> =
+                        survey.timeline.tracks.iter().map(|t| t.track.name()).collect();
+                    for decision in survey.decisions {
+                        let Some(action) = decision.action else { continue };
+                        let row = survey.rows.binary_search_by_key(&decision.cell, |row| row.cell);
+                        let attempts = row.map_or(0, |at| survey.rows[at].attempts);
+                        let since = survey.since;
+                        let (feed, tracks) = (Arc::clone(&feed), Arc::clone(&tracks));
+                        self.queue.push(Queued {
+                            channel: at,
+                            feed,
+                            tracks,
+                            action,
+                            attempts,
+                            since,
+                            decision,
+                        });
+                    }
+                }
+            }
+            Err(e) => report.error = Some(e.context(format!("channel {}", report.name))),
+        }
+        self.reports.push(report);
+    }
+
+    fn start_captures(&mut self) {
+        while self.captures.len() < self.options.parallel {
+            let Some(next) = self.queue.pop() else { break };
+            let place = Arc::clone(&self.place);
+            self.captures.spawn(async move {
+                let result = next.carry_out(&place).await;
+                (next.channel, Done { decision: next.decision, result })
+            });
+        }
+    }
+
+    fn captured(&mut self, (channel, done): (usize, Done)) {
+        self.reports[channel].done.push(done);
+    }
+}
+
+/// One decision that is to be carried out.
+struct Queued {
+    channel: usize,
+    feed: Arc<Feed>,
+    tracks: Arc<[String]>,
+    action: Action,
+    attempts: u32,
+    since: Time,
+    decision: Decision,
+}
+
+impl Queued {
+    async fn carry_out(&self, place: &Workplace) -> Result<Captured> {
+        let (cell, last_chance) = (self.decision.cell, self.decision.last_chance);
+        let whole = self.action == Action::Capture;
+        let order = Order { cell, whole, last_chance, attempts: self.attempts, since: self.since };
+        if self.action != Action::WriteOff {
+            return capture(place, &self.feed, order).await;
+        }
+        let name = self.feed.channel.name.as_str();
+        let news = write_off(place, name, order, &self.tracks, &self.decision.reason)?;
+        Ok(if news { Captured::Lost } else { Captured::Busy })
+    }
+}
+
+impl Ord for Queued {
+    /// The greatest is the most urgent: that is what a heap gives first.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        urgency(&other.decision).cmp(&urgency(&self.decision)).then_with(|| other.channel.cmp(&self.channel))
+    }
+}
+
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Queued {}
+
+/// Asks a channel's source, and decides.
+async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Result<Survey> {
+    let name = channel.name.to_string();
+    let source: Arc<dyn Source> = Arc::from(source::of_channel(&channel)?);
+    let timeline = match source.timeline().await {
+        Ok(timeline) => timeline,
+        Err(e) => {
+            if !options.dry_run {
+                let seen = place.ledger.observed(&name)?.map(|(_, text)| text);
+                let outlook = Outlook::read(seen.as_deref()).unreachable(e.to_string());
+                place.ledger.observe(&name, &outlook.text(), clock::now())?;
+            }
+            return Err(e);
+        }
+    };
+    let store = if options.dry_run { None } else { Some(connect(place, &channel, &options.archive)?) };
+    let began = timeline.span().map_or(timeline.now, |span| span.start.max(timeline.window_start));
+    let since = match options.dry_run {
+        true => place.ledger.since(&name)?.unwrap_or(began),
+        false => place.ledger.open_channel(&name, began, clock::now())?,
+    };
+    let retention = channel.archive_length;
+    // A cell may be older than the retention by as much as the longest cell there can be.
+    let within = Range::new(timeline.now.minus(retention).minus(Grid::MAX), Time::MAX);
+    let rows = place.ledger.cells(&name, within)?;
+    let rules = Rules { grid: channel.grid, retention, margin: channel.margin, since };
+    let known = known(place, &name, &rows)?;
+    let mut decisions = plan(&rules, &timeline, &known);
+    if !options.dry_run {
+        sweep(place, &name, &rows)?;
+        place.ledger.observe(&name, &Outlook::new(&timeline, &decisions).text(), clock::now())?;
+    }
+    if let Some(within) = options.within {
+        decisions.retain(|d| !d.cell.range().intersect(within).is_empty());
+    }
+    if options.force {
+        decisions.iter_mut().for_each(force);
+    }
+    let feed = store.map(|store| Feed { channel, source, store });
+    Ok(Survey { feed, timeline, since, rows, decisions })
+}
+
+/// Turns what would wait into a capture of what is there now.
+fn force(decision: &mut Decision) {
+    if matches!(decision.standing, Standing::NotDue | Standing::Waiting | Standing::AtRisk) {
+        decision.action = Some(Action::Capture);
+    }
+}
+
+/// The ledger's rows as the plan sees them.
+fn known(place: &Workplace, channel: &str, rows: &[CellRow]) -> Result<Vec<Known>> {
+    let record = |row: &CellRow| -> Result<Record> {
+        let until = spooled_until(row.progress.as_deref());
+        let reason = || row.reason.clone().unwrap_or_else(|| "it failed".to_owned());
+        Ok(match row.state {
+            State::Complete => Record::Complete,
+            State::Partial => {
+                let gaps = place.ledger.gaps(channel, row.cell.range())?;
+                let of_cell = gaps.into_iter().filter(|g| g.cell == row.cell);
+                let gaps = of_cell.map(|g| (g.gap.track, g.gap.range)).collect();
+                Record::Partial { gaps, retry_at: row.retry_at }
+            }
+            State::Capturing => Record::Capturing { until },
+            State::Failed => Record::Failed { retry_at: row.retry_at, reason: reason(), until },
+            State::Lost => Record::Lost,
+        })
+    };
+    rows.iter().map(|row| Ok(Known { cell: row.cell, record: record(row)? })).collect()
+}
+
+/// The result of a task. Tasks are never cancelled, so a failed one has panicked: that is a bug, and is to be seen.
+fn finished<T>(joined: std::result::Result<T, JoinError>) -> T {
+    joined.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
+}

@@ -1,0 +1,71 @@
+//! Progress bars for captures; nothing where nobody watches.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::out;
+use crate::capture::{Event, Observer};
+use crate::grid::Cell;
+
+/// One bar for each capture that runs, on standard error.
+struct Bars {
+    all: MultiProgress,
+    running: Mutex<HashMap<(String, Cell), ProgressBar>>,
+}
+
+impl Observer for Bars {
+    fn event(&self, channel: &str, cell: Cell, event: Event) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (channel.to_owned(), cell);
+        match event {
+            Event::Started { segments } => {
+                let bar = self.all.add(ProgressBar::new(segments).with_style(style()));
+                let (start, end) = (cell.start().time_of_day(), cell.end().time_of_day());
+                bar.set_prefix(format!("{channel} {start}–{end}"));
+                running.insert(key, bar);
+            }
+            Event::Segment { .. } => {
+                if let Some(bar) = running.get(&key) {
+                    bar.inc(1);
+                }
+            }
+            Event::Storing => {
+                if let Some(bar) = running.get(&key) {
+                    bar.set_message("storing");
+                }
+            }
+            Event::Ended => {
+                if let Some(bar) = running.remove(&key) {
+                    bar.finish_and_clear();
+                }
+            }
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    let template = "{prefix:32!} {bar:24} {pos}/{len} segments {msg}";
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Nobody watches.
+struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _channel: &str, _cell: Cell, _event: Event) {}
+}
+
+/// Bars where a person watches, else silence.
+pub(crate) fn observer() -> Arc<dyn Observer> {
+    if out::is_watched() {
+        return Arc::new(Bars { all: MultiProgress::new(), running: Mutex::default() });
+    }
+    silent()
+}
+
+/// Silence.
+pub(crate) fn silent() -> Arc<dyn Observer> {
+    Arc::new(Silent)
+}

@@ -1,0 +1,200 @@
+//! `npvr check`: the cron job.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::out;
+use super::site::{Places, Site};
+use crate::capture::{BEFORE_THE_ARCHIVE, Captured};
+use crate::check::{ChannelReport, Done, Options, check};
+use crate::clock::Tick;
+use crate::error::Result;
+use crate::grid::Cell;
+use crate::ledger::Gap;
+use crate::plan::{Action, Decision, Standing, urgency};
+use crate::time::{human_duration, parse_duration};
+
+/// Find and capture what the archive lacks: the cron job
+///
+/// Asks every enabled channel (or those named) what its window still holds, and captures what is not archived yet; what
+/// would be lost first goes first. Says nothing where there is nothing to say; what fails or is lost is told on standard
+/// error, and makes exit code 3, once.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Channels to check; all that are enabled, if none is named
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print what was done (or would be) as one JSON document
+    #[arg(long, conflicts_with = "every")]
+    json: bool,
+    /// Go on, one check every so often, for windows that are shorter than cron's minute
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, conflicts_with = "dry_run")]
+    every: Option<Duration>,
+}
+
+pub(crate) async fn run(args: Args, places: &Places) -> Result<Exit> {
+    let site = Site::open(places)?;
+    let Some(every) = args.every else { return once(&args, &site).await };
+    loop {
+        let began = Tick::now();
+        // What fails in one round is told, and the next round goes on; only a site that cannot be used ends the loop.
+        once(&args, &site).await?;
+        tokio::time::sleep(every.saturating_sub(began.elapsed())).await;
+    }
+}
+
+async fn once(args: &Args, site: &Site) -> Result<Exit> {
+    let channels = site.channels(&args.names)?;
+    let options = Options { dry_run: args.dry_run, ..site.check_options() };
+    let reports = check(site.place.clone(), channels.enabled(&args.names), &options).await;
+    reports.iter().for_each(complain);
+    if args.json {
+        out::json(&document(&reports))?;
+    } else if args.dry_run {
+        out::data(&plan_table(&reports))?;
+    } else if out::is_watched() && args.every.is_none() {
+        out::say(summary(&reports));
+    }
+    Ok(Exit::problem_if(channels.any_unusable || reports.iter().any(ChannelReport::has_problem)))
+}
+
+/// Tells what failed or was lost, if that is news.
+pub(super) fn complain(report: &ChannelReport) {
+    if let Some(error) = &report.error {
+        out::complain_of(error);
+    }
+    for done in report.done.iter().filter(|d| d.is_problem()) {
+        let of_chunk = |what: &str| format!("channel {}: chunk {}: {what}", report.name, done.decision.cell);
+        match &done.result {
+            Err(error) => out::complain_of(error),
+            Ok(Captured::Lost) => {
+                let hint = "check more often than the window is long; npvr status shows what else is at risk";
+                out::complain(of_chunk(&format!("lost: {}", done.decision.reason)), Some(hint));
+            }
+            Ok(Captured::Partial { gaps, .. }) => {
+                let hint = format!("all gaps: npvr status --gaps {}", report.name);
+                out::complain(of_chunk(&format!("stored with gaps: {}", gaps_in_words(gaps))), Some(&hint));
+            }
+            Ok(_) => {}
+        }
+    }
+}
+
+fn gaps_in_words(gaps: &[Gap]) -> String {
+    let told: Vec<&Gap> = gaps.iter().filter(|g| g.reason != BEFORE_THE_ARCHIVE).collect();
+    let one = |g: &&Gap| format!("{} lacks {} ({})", g.track, human_duration(g.range.duration()), g.reason);
+    let shown: Vec<String> = told.iter().take(3).map(one).collect();
+    match told.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{}, and {more} more", shown.join(", ")),
+    }
+}
+
+/// One line for the person who typed the command.
+fn summary(reports: &[ChannelReport]) -> String {
+    let count = |of: &str| reports.iter().flat_map(|r| &r.done).filter(|d| word(d) == of).count();
+    let words = [
+        ("complete", "archived"),
+        ("partial", "stored with gaps"),
+        ("piece", "begun"),
+        ("lost", "lost"),
+        ("failed", "failed"),
+    ];
+    let counted = words.map(|(of, told)| (count(of), told));
+    let told: Vec<String> =
+        counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let told =
+        if told.is_empty() { "nothing new".to_owned() } else { format!("chunks: {}", told.join(", ")) };
+    let noun = if reports.len() == 1 { "channel" } else { "channels" };
+    format!("{} {noun} checked; {told}", reports.len())
+}
+
+/// What would be done, the most urgent first; what is archived is only counted.
+fn plan_table(reports: &[ChannelReport]) -> String {
+    let mut text = String::new();
+    for report in reports.iter().filter(|r| r.error.is_none()) {
+        let (archived, mut rest): (Vec<&Decision>, Vec<&Decision>) =
+            report.decisions.iter().partition(|d| d.standing == Standing::Archived);
+        rest.sort_by_key(|d| urgency(d));
+        text += &format!("{}: {} archived\n", out::styled(out::STRONG, &report.name), archived.len());
+        for note in &report.notes {
+            text += &format!("  note: {note}\n");
+        }
+        for d in rest {
+            let what = match d.action {
+                Some(Action::Capture) => "capture",
+                Some(Action::CapturePiece) => "capture a piece",
+                Some(Action::WriteOff) => "write off",
+                None => "-",
+            };
+            let deadline = d.deadline.map(|at| format!("; lost from {}", at.floor_s())).unwrap_or_default();
+            text += &format!("  {}  {:<14}  {what:<15}  {}{deadline}\n", d.cell, d.standing, d.reason);
+        }
+    }
+    text
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    channels: Vec<ChannelDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct ChannelDocument<'a> {
+    name: &'a str,
+    error: Option<String>,
+    notes: &'a [String],
+    /// Every cell that is not archived.
+    plan: Vec<&'a Decision>,
+    done: Vec<DoneDocument>,
+}
+
+#[derive(Serialize)]
+struct DoneDocument {
+    cell: Cell,
+    result: &'static str,
+    problem: bool,
+    message: Option<String>,
+}
+
+fn document(reports: &[ChannelReport]) -> Document<'_> {
+    Document { schema: 1, channels: reports.iter().map(channel_document).collect() }
+}
+
+fn channel_document(report: &ChannelReport) -> ChannelDocument<'_> {
+    ChannelDocument {
+        name: &report.name,
+        error: report.error.as_ref().map(ToString::to_string),
+        notes: &report.notes,
+        plan: report.decisions.iter().filter(|d| d.standing != Standing::Archived).collect(),
+        done: report.done.iter().map(done_document).collect(),
+    }
+}
+
+fn done_document(done: &Done) -> DoneDocument {
+    let message = match &done.result {
+        Err(e) => Some(e.to_string()),
+        Ok(Captured::Partial { gaps, .. }) => Some(gaps_in_words(gaps)),
+        Ok(_) => None,
+    };
+    DoneDocument { cell: done.decision.cell, result: word(done), problem: done.is_problem(), message }
+}
+
+/// What came of a decision, in a word.
+pub(super) fn word(done: &Done) -> &'static str {
+    match &done.result {
+        Ok(Captured::Busy) => "busy",
+        Ok(Captured::AlreadyThere) => "already_there",
+        Ok(Captured::Piece) => "piece",
+        Ok(Captured::Complete) => "complete",
+        Ok(Captured::Partial { .. }) => "partial",
+        Ok(Captured::Lost) => "lost",
+        Err(_) => "failed",
+    }
+}

@@ -1,0 +1,114 @@
+//! `npvr demo`: the main job, from a simulated origin to a verified archive, in a temporary folder.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::exit::Exit;
+use super::out;
+use super::screen::{human_bytes, render};
+use super::site::{Places, Site, name};
+use crate::channel::Channel;
+use crate::check::check;
+use crate::clock::{self, Tick};
+use crate::error::{Context, Result};
+use crate::sim::{self, Sim};
+use crate::status::status;
+use crate::store::DiskStore;
+use crate::time::{Range, Time, human_duration, parse_duration};
+use crate::verify::{Verified, verify};
+
+const CHANNEL: &str = "demo";
+/// How long its chunks are: short enough to see some in a minute.
+const CHUNK: &str = "PT10S";
+/// The demo's cron line.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
+const REDRAW: Duration = Duration::from_millis(500);
+/// How long it runs where nobody watches and nothing else is said.
+const UNWATCHED: Duration = Duration::from_secs(60);
+
+/// Watch npvr at work: a simulated channel, archived and verified in a temporary folder
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// End by itself after so long [default: until Ctrl-C; PT1M where there is no terminal]
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    length: Option<Duration>,
+}
+
+pub(crate) async fn run(args: Args) -> Result<Exit> {
+    let folder =
+        tempfile::Builder::new().prefix("npvr-demo-").tempdir().context("make a temporary folder")?;
+    let window = Duration::from_secs(60);
+    let sim = sim::serve(sim::Options { window, ..sim::Options::default() }).await?;
+    let (site, channel) = set_up(folder.path(), &sim)?;
+    let length = args.length.or_else(|| (!out::is_terminal()).then_some(UNWATCHED));
+    let began = Tick::now();
+    let problems = tokio::select! {
+        problems = archive(&site, &channel, began, length) => problems?,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted.context("wait for Ctrl-C")?;
+            0
+        }
+    };
+    let verified = read_back(&site, &channel, folder.path()).await?;
+    sim.stop().await;
+    let (line, exit) = verdict(&verified, problems, began.elapsed());
+    out::data(&line)?;
+    verified.problems.iter().for_each(|problem| out::complain(problem, None));
+    Ok(exit)
+}
+
+/// A configuration with one channel, and an empty state.
+fn set_up(folder: &Path, sim: &Sim) -> Result<(Site, Channel)> {
+    let places = Places { config: Some(folder.to_path_buf()), state: Some(folder.join("state")) };
+    let url = sim.url(CHANNEL);
+    let values = [("channel_url", url.as_str()), ("chunk_duration", CHUNK), ("archive_length", "P1D")];
+    places.configuration()?.add(&name(CHANNEL)?, &values)?;
+    let site = Site::open_silent(&places)?;
+    let channel = site.channel(CHANNEL)?;
+    Ok((site, channel))
+}
+
+/// Checks again and again, and shows the status meanwhile where there is a terminal. Gives the number of problems.
+async fn archive(site: &Site, channel: &Channel, began: Tick, length: Option<Duration>) -> Result<usize> {
+    let mut problems = 0;
+    let mut next_check = Duration::ZERO;
+    let mut redraw = tokio::time::interval(REDRAW);
+    loop {
+        redraw.tick().await;
+        let elapsed = began.elapsed();
+        if elapsed >= next_check {
+            let reports = check(Arc::clone(&site.place), vec![channel.clone()], &site.check_options()).await;
+            problems += reports.iter().filter(|r| r.has_problem()).count();
+            reports.iter().for_each(super::check::complain);
+            next_check = elapsed + CHECK_EVERY;
+        }
+        if out::is_terminal() {
+            let screen = render(&status(&site.place, std::slice::from_ref(channel), clock::now())?);
+            let note = "a simulated channel, chunks of 10 seconds, a check every 2 seconds; Ctrl-C ends it";
+            out::data(&out::redraw(&format!("npvr demo: {note}\n\n{screen}")))?;
+        }
+        if length.is_some_and(|length| elapsed >= length) {
+            return Ok(problems);
+        }
+    }
+}
+
+async fn read_back(site: &Site, channel: &Channel, folder: &Path) -> Result<Verified> {
+    let store = DiskStore::open(&folder.join("state").join("archive"))?;
+    let always = Range::new(Time::EPOCH, Time::MAX);
+    verify(site.place.ledger.as_ref(), &store, channel.name.as_str(), always).await
+}
+
+fn verdict(verified: &Verified, problems: usize, took: Duration) -> (String, Exit) {
+    let Verified { chunks, bytes, fragments, .. } = verified;
+    let archived = format!("{chunks} chunks, {fragments} fragments, {}", human_bytes(*bytes));
+    let took = human_duration(took);
+    match verified.problems.len() + problems {
+        0 if *chunks > 0 => {
+            (format!("archived in {took}: {archived}; all of it read back and verified\n"), Exit::Well)
+        }
+        0 => (format!("nothing was archived in {took}\n"), Exit::Problem),
+        n => (format!("archived in {took}: {archived}; {n} problems\n"), Exit::Problem),
+    }
+}

@@ -1,0 +1,146 @@
+//! The status as people read it.
+
+use std::fmt::Write as _;
+
+use super::out::{BAD, FAINT, GOOD, STRONG, WARN, styled};
+use crate::grid::Cell;
+use crate::status::{ChannelStatus, Job, Slot, Status};
+use crate::time::{Time, human_duration};
+
+/// At most so many failures, risks and jobs are shown for a channel.
+const MOST_LINES: usize = 4;
+
+/// The status of all channels, a paragraph each.
+pub(super) fn render(status: &Status) -> String {
+    let paragraphs: Vec<String> = status.channels.iter().map(|c| channel(c, status.now)).collect();
+    paragraphs.join("\n")
+}
+
+/// Every gap, a line each, oldest first.
+pub(super) fn render_gaps(status: &Status) -> String {
+    let mut text = String::new();
+    for channel in &status.channels {
+        for gap in &channel.gaps {
+            let length = human_duration(gap.range.duration());
+            let _ =
+                writeln!(text, "{}  {:<24} {}  {length}  {}", channel.name, gap.track, gap.range, gap.reason);
+        }
+    }
+    text
+}
+
+/// Jobs, a line each.
+pub(super) fn render_jobs(jobs: &[Job]) -> String {
+    let mut text = String::new();
+    for job in jobs {
+        let took = job.ended.map(|end| human_duration(end.since(job.started))).unwrap_or_default();
+        let message = job.message.as_deref().unwrap_or_default();
+        let line = format!(
+            "{:>6}  {}  {:<8}  {}  {took:<6}  {} segments, {}  {message}",
+            job.id,
+            job.channel,
+            job.outcome,
+            job.cell,
+            job.segments,
+            human_bytes(job.bytes)
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+fn channel(c: &ChannelStatus, now: Time) -> String {
+    let mut text = String::new();
+    let strip: String = c.strip.iter().map(|slot| self::slot(*slot)).collect();
+    let _ = writeln!(text, "{}  {strip}", styled(STRONG, format!("{:<16}", c.name)));
+    let mut line = |label: &str, said: String| {
+        let _ = writeln!(text, "  {label:<14}  {said}");
+    };
+    line("", summary(c, now));
+    if let Some(error) = &c.error {
+        line("source", styled(BAD, error));
+    }
+    for risk in c.at_risk.iter().take(MOST_LINES) {
+        let left = human_duration(risk.deadline.since(now));
+        let said = format!(
+            "{}, lost from {} (in {left}): {}",
+            short(risk.cell),
+            risk.deadline.time_of_day(),
+            risk.reason
+        );
+        line("at risk", styled(WARN, said));
+    }
+    for job in c.running.iter().take(MOST_LINES) {
+        line("running", format!("job {}: {}, {} segments so far", job.id, short(job.cell), job.segments));
+    }
+    for failed in c.failed.iter().take(MOST_LINES) {
+        let again = failed
+            .retry_at
+            .map(|at| format!("; again in {}", human_duration(at.since(now))))
+            .unwrap_or_default();
+        line("failed", styled(BAD, format!("{}: {}{again}", short(failed.cell), failed.reason)));
+    }
+    if let Some(gap) = c.gaps.last() {
+        let latest = format!("{} of {}: {}", human_duration(gap.range.duration()), gap.track, gap.reason);
+        let count = c.gaps.len();
+        line("gaps", styled(WARN, format!("{count}, the latest {latest} (npvr status --gaps {})", c.name)));
+    }
+    for note in c.source.iter().flat_map(|s| &s.notes).take(MOST_LINES) {
+        line("note", note.clone());
+    }
+    text
+}
+
+/// Span, chunks and bytes, last chunk, lag, last check: in one line.
+fn summary(c: &ChannelStatus, now: Time) -> String {
+    let mut parts = Vec::new();
+    if !c.enabled {
+        parts.push(styled(WARN, "disabled"));
+    }
+    let Some(span) = c.span else {
+        parts.push(styled(WARN, "never checked: run npvr check"));
+        return parts.join(" · ");
+    };
+    parts.push(format!("{} since {}", human_duration(span.duration()), span.start.floor_s()));
+    let chunks = c.counts.complete + c.counts.partial;
+    parts.push(format!("{chunks} chunks, {}", human_bytes(c.counts.bytes)));
+    if c.counts.lost > 0 {
+        parts.push(styled(BAD, format!("{} lost", c.counts.lost)));
+    }
+    if let Some(cell) = c.last_chunk {
+        parts.push(format!("last {}", short(cell)));
+    }
+    if let Some(lag) = c.lag_s {
+        parts.push(format!("lag {}", human_duration(std::time::Duration::from_secs(lag))));
+    }
+    if let Some(checked) = c.checked {
+        parts.push(format!("checked {} ago", human_duration(now.since(checked))));
+    }
+    parts.join(" · ")
+}
+
+fn slot(slot: Slot) -> String {
+    match slot {
+        Slot::Archived => styled(GOOD, '█'),
+        Slot::Open => styled(FAINT, '░'),
+        Slot::Partial => styled(WARN, '▒'),
+        Slot::Missing => styled(BAD, '×'),
+    }
+}
+
+/// `12:55:00–13:00:00`.
+fn short(cell: Cell) -> String {
+    format!("{}–{}", cell.start().time_of_day(), cell.end().time_of_day())
+}
+
+/// `1.2 GB`, three digits.
+pub(super) fn human_bytes(bytes: u64) -> String {
+    let units = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    match units.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => match bytes / unit {
+            0..10 => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
+            whole => format!("{whole} {name}"),
+        },
+        None => format!("{bytes} bytes"),
+    }
+}

@@ -1,0 +1,118 @@
+//! Where a run finds its configuration and its state, and what it opens there.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::bars;
+use super::out;
+use crate::capture::{Observer, Workplace};
+use crate::channel::{Channel, Name, Settings};
+use crate::channels::{Channels, Env};
+use crate::check::Options;
+use crate::error::{Context, Error, Result};
+use crate::ledger::SqliteLedger;
+
+/// What the command line says of folders.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places {
+    pub(super) config: Option<PathBuf>,
+    pub(super) state: Option<PathBuf>,
+}
+
+impl Places {
+    /// The configuration folder. Nothing of the state is opened.
+    pub(super) fn configuration(&self) -> Result<Channels> {
+        let env = Env::of_process()?;
+        let folder = env.config_folder(self.config.as_deref());
+        Ok(Channels::new(folder, env))
+    }
+}
+
+/// A configuration and a state, open.
+pub(super) struct Site {
+    pub(super) place: Arc<Workplace>,
+    channels: Channels,
+    settings: Settings,
+    archive: PathBuf,
+}
+
+/// The channels that were asked for.
+pub(super) struct Wanted {
+    /// Those whose files can be used.
+    pub(super) usable: Vec<Channel>,
+    /// True if one cannot; it has been complained of.
+    pub(super) any_unusable: bool,
+}
+
+impl Site {
+    pub(super) fn open(places: &Places) -> Result<Site> {
+        Self::open_with(places, bars::observer())
+    }
+
+    /// Without progress bars: something else is drawn on the terminal.
+    pub(super) fn open_silent(places: &Places) -> Result<Site> {
+        Self::open_with(places, bars::silent())
+    }
+
+    fn open_with(places: &Places, observer: Arc<dyn Observer>) -> Result<Site> {
+        let channels = places.configuration()?;
+        let settings = channels.settings()?;
+        let state =
+            Env::of_process()?.state_folder(places.state.as_deref(), settings.state_dir.as_deref())?;
+        let ledger = SqliteLedger::open(&state).with_context(|| format!("state {}", state.display()))?;
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let place = Workplace::new(Arc::new(ledger), state.join("spool"), host, observer);
+        Ok(Site { place: Arc::new(place), channels, settings, archive: state.join("archive") })
+    }
+
+    /// The channels of these names, or all. A file that cannot be used is complained of, and the others go on.
+    pub(super) fn channels(&self, names: &[String]) -> Result<Wanted> {
+        let loaded: Vec<Result<Channel>> = match names {
+            [] => self.channels.load_all()?,
+            names => names.iter().map(|name| self.channel(name)).collect(),
+        };
+        let mut wanted = Wanted { usable: Vec::new(), any_unusable: false };
+        for channel in loaded {
+            match channel {
+                Ok(channel) => wanted.usable.push(channel),
+                Err(e) if !names.is_empty() => return Err(e),
+                Err(e) => {
+                    out::complain_of(&e);
+                    wanted.any_unusable = true;
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// One channel.
+    pub(super) fn channel(&self, name: &str) -> Result<Channel> {
+        self.channels.load(&name.parse::<Name>()?)
+    }
+
+    pub(super) fn check_options(&self) -> Options {
+        Options {
+            parallel: self.settings.parallel,
+            dry_run: false,
+            within: None,
+            force: false,
+            archive: self.archive.clone(),
+        }
+    }
+}
+
+impl Wanted {
+    /// Those that are enabled. Naming a channel that is disabled is a mistake worth a word.
+    pub(super) fn enabled(&self, names: &[String]) -> Vec<Channel> {
+        for channel in self.usable.iter().filter(|c| !c.enabled && !names.is_empty()) {
+            let hint = format!("npvr channel enable {}", channel.name);
+            out::complain(format!("channel {}: it is disabled, and left alone", channel.name), Some(&hint));
+        }
+        self.usable.iter().filter(|c| c.enabled).cloned().collect()
+    }
+}
+
+/// A word that should have been the name of a channel.
+pub(super) fn name(text: &str) -> Result<Name, Error> {
+    text.parse()
+}

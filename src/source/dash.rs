@@ -1,0 +1,89 @@
+//! A DASH manifest as a source: any MPD, live or static.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::http::Client;
+use super::mpd::{self, Presentation};
+use super::watch::Watch;
+use super::{Options, Resource, Source, TrackListing};
+use crate::clock::Tick;
+use crate::error::{Context, Result};
+use crate::time::Range;
+use crate::timeline::Timeline;
+use crate::track::Select;
+
+/// A manifest that is younger than this need not be fetched again for a listing.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// A DASH manifest at one URL.
+pub(super) struct Dash {
+    client: Client,
+    url: Url,
+    select: Vec<Select>,
+    settle: Option<Duration>,
+    watch: Watch,
+    last: Mutex<Option<(Arc<Presentation>, Tick)>>,
+}
+
+impl Dash {
+    pub(super) fn new(client: Client, url: Url, options: Options) -> Dash {
+        let (select, settle) = (options.tracks, options.settle);
+        Dash { client, url, select, settle, watch: Watch::default(), last: Mutex::default() }
+    }
+
+    async fn refresh(&self) -> Result<Arc<Presentation>> {
+        let fetched = presentation(&self.client, &self.url, &self.watch, &self.select).await?;
+        let fetched = Arc::new(fetched);
+        *self.last.lock().await = Some((Arc::clone(&fetched), Tick::now()));
+        Ok(fetched)
+    }
+
+    /// The last manifest, where it can answer for `range`.
+    async fn remembered(&self, range: Range) -> Option<Arc<Presentation>> {
+        let last = self.last.lock().await;
+        let (presentation, at) = last.as_ref()?;
+        let span = presentation.span();
+        let covers = span.is_some_and(|s| s.start <= range.start && range.end <= s.end);
+        (at.elapsed() < FRESH || (!presentation.live && covers)).then(|| Arc::clone(presentation))
+    }
+}
+
+/// Fetches a manifest, and lays it out as it is now on the source's clock.
+pub(super) async fn presentation(
+    client: &Client,
+    url: &Url,
+    watch: &Watch,
+    select: &[Select],
+) -> Result<Presentation> {
+    let document = client.document(url).await?;
+    let mpd = mpd::parse(document.text()?).with_context(|| document.shown())?;
+    let (now, note) = watch.read(client, &document, &mpd).await;
+    let mut presentation =
+        Presentation::new(&mpd, &document.url, now, select).with_context(|| document.shown())?;
+    presentation.notes.extend(note);
+    Ok(presentation)
+}
+
+#[async_trait]
+impl Source for Dash {
+    async fn timeline(&self) -> Result<Timeline> {
+        Ok(self.refresh().await?.timeline(self.settle))
+    }
+
+    async fn list(&self, range: Range) -> Result<Vec<TrackListing>> {
+        match self.remembered(range).await {
+            Some(presentation) => presentation.list(range),
+            None => self.refresh().await?.list(range),
+        }
+    }
+
+    async fn fetch(&self, what: &Resource, expect_bytes: u64) -> Result<Bytes> {
+        self.client.media(what, expect_bytes).await
+    }
+}

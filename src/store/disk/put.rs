@@ -1,0 +1,135 @@
+//! Putting and deleting, in an order of effects that survives a kill, or a power cut, after any step:
+//!
+//! 1. folders · 2. the file under an unfinished name (a second link to it, or an fsynced copy) · 3. size and hash of
+//!    what is there · 4. rename to the key · 5. fsync of the folders.
+//!
+//! A kill before 4 leaves an unfinished name, which `sweep` removes; after 4 the object is whole.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+use tempfile::TempPath;
+
+use super::{failed, folder_of, present};
+use crate::error::{Error, Kind, Result};
+use crate::store::{Digest, UNFINISHED, check_key};
+
+/// How often the folder is made again if it vanishes: `delete` removes folders that it left empty.
+const TRIES: usize = 3;
+
+pub(super) fn put(root: &Path, key: &str, file: &Path, expect: &Digest) -> Result<()> {
+    present(root)?;
+    let folder = folder_of(root, key);
+    let temporary = place(&folder, file)?;
+    let found = digest(&temporary).map_err(failed)?;
+    if found != *expect {
+        let what = format!("the file has {found:?}, and should have {expect:?}");
+        return Err(Error::new(Kind::Corrupt, what).hint("capture it again"));
+    }
+    std::fs::rename(&temporary, root.join(key)).map_err(failed)?;
+    // rename(2) does nothing where both names are links to one file: the dropped temporary name is removed then.
+    drop(temporary);
+    // Up to the root, since another run may have made the folders a moment ago and not have come to this.
+    for parent in folder.ancestors().take_while(|p| p.starts_with(root)) {
+        sync_folder(parent).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Gives `file` an unfinished name in `folder`.
+fn place(folder: &Path, file: &Path) -> Result<TempPath> {
+    // Looked at first, so that "no such file" further down is about the folder.
+    let permissions = match std::fs::metadata(file) {
+        Ok(metadata) => metadata.permissions(),
+        Err(e) => return Err(Error::new(Kind::Io, format!("{}: {}", file.display(), Error::from(e)))),
+    };
+    let mut tries = 0;
+    loop {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let linked = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .make_in(folder, |path| std::fs::hard_link(file, path));
+        let placed = match linked {
+            Ok(linked) => Ok(linked.into_temp_path()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(e),
+            // Another file system (EXDEV), one without links, or a rule against links to other users' files.
+            Err(_) => copy(folder, file, permissions.clone()),
+        };
+        match placed {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && tries < TRIES => tries += 1,
+            Err(e) => return Err(failed(e)),
+            Ok(temporary) => return Ok(temporary),
+        }
+    }
+}
+
+fn copy(folder: &Path, file: &Path, permissions: std::fs::Permissions) -> io::Result<TempPath> {
+    let mut temporary = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+    io::copy(&mut File::open(file)?, temporary.as_file_mut())?;
+    temporary.as_file().set_permissions(permissions)?;
+    temporary.as_file().sync_all()?;
+    Ok(temporary.into_temp_path())
+}
+
+fn digest(path: &Path) -> io::Result<Digest> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    let mut bytes = 0_u64;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Digest { bytes, sha256: hash.finalize().into() }),
+            n => {
+                hash.update(&buffer[..n]);
+                bytes += n as u64;
+            }
+        }
+    }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Deletes objects; those that could not be deleted, and why.
+pub(super) fn delete(root: &Path, keys: Vec<String>) -> Vec<(String, Error)> {
+    let mut left = Vec::new();
+    let mut folders: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+    for key in keys {
+        match remove(root, &key) {
+            Ok(()) => folders.entry(folder_of(root, &key)).or_default().push(key),
+            Err(e) => left.push((key, e)),
+        }
+    }
+    for (folder, keys) in folders {
+        match sync_folder(&folder) {
+            Ok(()) => remove_empty(root, &folder),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => {
+                let kind = failed(e).kind();
+                left.extend(
+                    keys.into_iter().map(|key| (key, Error::new(kind, "the folder cannot be synced"))),
+                );
+            }
+        }
+    }
+    left
+}
+
+/// Removes a folder and those above it, as far as they are empty. One that comes back after a power cut does no harm,
+/// so this is not synced.
+fn remove_empty(root: &Path, folder: &Path) {
+    let mut empty = folder.ancestors().take_while(|p| *p != root);
+    while empty.next().is_some_and(|p| std::fs::remove_dir(p).is_ok()) {}
+}
+
+fn remove(root: &Path, key: &str) -> Result<()> {
+    check_key(key)?;
+    match std::fs::remove_file(root.join(key)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => present(root),
+        other => other.map_err(|e| failed(e).context(format!("delete {}", root.join(key).display()))),
+    }
+}
