@@ -167,7 +167,11 @@ impl<'a> Attempt<'a> {
         let before: Vec<Gap> =
             before.into_iter().filter(|row| row.cell == self.order.cell).map(|row| row.gap).collect();
         if writer.is_empty() {
-            return self.give_up(writer, &found);
+            // The cell was not written off, so the source says that it holds some of it: that is for another attempt.
+            return Err(Error::new(
+                Kind::TryLater,
+                format!("nothing of it could be had: {}", summary(&found)),
+            ));
         }
         if !before.is_empty() && self.has_object()? && !covers_more(&found, &before) {
             return self.keep_the_old(writer, &found);
@@ -214,24 +218,6 @@ impl<'a> Attempt<'a> {
     fn has_object(&self) -> Result<bool> {
         let row = self.place.ledger.cell(self.channel(), self.order.cell)?;
         Ok(row.is_some_and(|row| row.stored.is_some()))
-    }
-
-    /// Nothing could be had: failed while there is hope, lost when there is none.
-    fn give_up(&mut self, writer: Writer, found: &[Gap]) -> Result<Captured> {
-        let reason = if found.is_empty() { "nothing of it could be had".to_owned() } else { summary(found) };
-        if !self.order.last_chance
-            && !writer.progress.misses.is_empty()
-            && self.order.attempts < MOST_ATTEMPTS
-        {
-            return Err(Error::new(Kind::TryLater, reason));
-        }
-        self.note("lost".to_owned());
-        self.flush_log()?;
-        let now = clock::now();
-        self.place.ledger.fail(self.job, now, &reason, None, self.stats)?;
-        self.place.ledger.lose(self.channel(), self.order.cell, found, &reason, now)?;
-        writer.spool.remove()?;
-        Ok(Captured::Lost)
     }
 
     /// What was captured now covers no more than the partial chunk that is stored: that one stays.

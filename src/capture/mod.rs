@@ -109,7 +109,7 @@ pub enum Captured {
         /// False if just that was known before.
         news: bool,
     },
-    /// Nothing of it could be had, and nothing will be.
+    /// Nothing of it could be had, and nothing will be: it was written off.
     Lost,
 }
 

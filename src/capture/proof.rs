@@ -38,7 +38,13 @@ fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<
     }
     let missing = covered.missing_in(cell.range());
     let holes = missing.as_slice().iter().filter(|hole| hole.duration() > half);
-    holes.flat_map(|hole| explain(*hole, since, track, misses)).collect()
+    holes
+        .flat_map(|hole| {
+            // Tracks do not begin at the same instant: less than half a segment after the first is still the beginning.
+            let is_beginning = hole.contains(since) && hole.end.since(since) <= half;
+            explain(*hole, if is_beginning { hole.end } else { since }, track, misses)
+        })
+        .collect()
 }
 
 /// What lies between the cell's start and its first segment belongs to a segment that starts in the cell before: no
@@ -153,7 +159,7 @@ mod tests {
     #[test]
     fn what_was_gone_before_the_archive_began_is_said_to_be_so() {
         let evidence = track(&[14_000, 16_000, 18_000], &[range(14_000, 30_000)]);
-        let got = gaps(cell(), ms(14_000), &[evidence], &[]);
+        let got = gaps(cell(), ms(13_900), &[evidence], &[]);
         assert_eq!(got.len(), 1);
         assert_eq!((got[0].range, got[0].reason.as_str()), (range(10_000, 14_000), BEFORE_THE_ARCHIVE));
     }

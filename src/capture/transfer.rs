@@ -87,6 +87,9 @@ struct Admitted {
     room: Option<OwnedSemaphorePermit>,
 }
 
+/// A segment's bytes with its init segment.
+type Fetched = Result<(Arc<Init>, Bytes)>;
+
 impl Transfer<'_> {
     /// Fetches `batch` and hands it to the writer, which comes back with all that was written, whatever happened.
     pub(crate) async fn run(
@@ -145,12 +148,7 @@ impl Transfer<'_> {
     }
 
     /// What the writer gets of a fetch; an error if the attempt ends here.
-    fn item(
-        &self,
-        admitted: Admitted,
-        fetched: Result<(Arc<Init>, Bytes)>,
-        stats: &mut JobStats,
-    ) -> Result<Item> {
+    fn item(&self, admitted: Admitted, fetched: Fetched, stats: &mut JobStats) -> Result<Item> {
         let Admitted { wanted, room, .. } = admitted;
         let listing = &self.listing[wanted.track];
         match fetched {
@@ -176,7 +174,7 @@ impl Transfer<'_> {
         async move { Admitted { wanted, bytes, room: room.await } }.boxed()
     }
 
-    fn fetch(&self, admitted: Admitted) -> BoxFuture<'_, (Admitted, Result<(Arc<Init>, Bytes)>)> {
+    fn fetch(&self, admitted: Admitted) -> BoxFuture<'_, (Admitted, Fetched)> {
         async move {
             let fetched = match self.inits.of(&admitted.wanted) {
                 Ok(init) => {

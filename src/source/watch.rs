@@ -32,13 +32,15 @@ impl Watch {
         document: &Document,
         mpd: &Mpd,
     ) -> (Time, Option<String>) {
-        let local = clock::now();
         let direct =
             mpd.timings.iter().filter(|t| scheme(t) == Some("direct")).find_map(|t| t.value.parse().ok());
         let asked = match direct {
             Some(_) => None,
+            // What is over does not depend on the moment: no request for that.
+            None if !mpd.dynamic => None,
             None => *self.ahead_ns.get_or_init(|| ask_all(client, document, &mpd.timings)).await,
         };
+        let local = clock::now();
         let asked = asked.map(|ahead| local.offset_ns(ahead));
         now(local, direct.or(asked).or(document.date))
     }

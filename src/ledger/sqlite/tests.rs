@@ -25,6 +25,16 @@ impl Fixture for Folder {
 
 ledger_suite!(Folder);
 
+/// How SQLite would go about a query, a step a line: work that is counted, not timed.
+pub(super) fn plan(sql: &str) -> String {
+    let folder = Folder::new();
+    let ledger = SqliteLedger::open(folder.0.path()).unwrap();
+    let connection = ledger.connection.lock().unwrap();
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let steps = statement.raw_query().mapped(|row| row.get::<_, String>("detail"));
+    steps.collect::<rusqlite::Result<Vec<_>>>().unwrap().join("\n")
+}
+
 /// Everything that version 1 could hold, as version 1 wrote it. Frozen: see `tests/fixtures/ledger/README.md`.
 const VERSION_1: &str = include_str!("../../../tests/fixtures/ledger/0001.sql");
 

@@ -83,9 +83,7 @@ impl Piece {
 pub(super) fn lay_out(mpd: &Mpd, base: &Url, now: Time) -> Result<(Vec<Laid>, Vec<String>)> {
     let mut layout = Layout { tracks: Vec::new(), notes: Vec::new(), runs: 0, now, dynamic: mpd.dynamic };
     let zero = mpd.availability_start.unwrap_or_else(|| {
-        if mpd.dynamic {
-            layout.note("the manifest has no availabilityStartTime: 1970-01-01T00:00:00Z is taken".into());
-        }
+        layout.note("the manifest has no availabilityStartTime: 1970-01-01T00:00:00Z is taken".into());
         Time::EPOCH
     });
     let base = joined(base, mpd.base.as_deref())?;
@@ -93,7 +91,7 @@ pub(super) fn lay_out(mpd: &Mpd, base: &Url, now: Time) -> Result<(Vec<Laid>, Ve
         layout.period(period, place, &base, mpd.time_shift)?;
     }
     if layout.tracks.is_empty() {
-        let why = layout.notes.first().map_or("it lists no representation", String::as_str);
+        let why = layout.notes.last().map_or("it lists no representation", String::as_str);
         return Err(Error::new(Kind::Unsupported, format!("nothing in the manifest can be archived: {why}")));
     }
     Ok((layout.tracks, layout.notes))
@@ -255,7 +253,10 @@ impl Layout {
             }
         };
         let upto = place.end.map_or(i64::MAX, |end| media(end.minus(PERIOD_SLACK)));
-        let runs: Arc<[Run]> = between(&runs, i64::MIN, upto).collect();
+        let within: Arc<[Run]> = between(&runs, i64::MIN, upto).collect();
+        // Static manifests of a part of a live archive give the length of that part, and times on the epoch. A timeline that
+        // lies wholly beyond the end of its period is believed, and that end is not.
+        let runs = if within.is_empty() { Arc::from(runs) } else { within };
         self.runs = self.runs.saturating_add(runs.len());
         if self.runs > MAX_RUNS {
             return Err(invalid(format!("more than {MAX_RUNS} entries in all timelines")));
