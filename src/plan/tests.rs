@@ -1,3 +1,5 @@
+//! Plans for a made-up channel: each decision, its reason and its deadline, and what no input may make of them.
+
 use proptest::prelude::*;
 
 use super::*;
