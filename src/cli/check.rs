@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::out;
+use super::screen::counted;
 use super::site::{Places, Site};
 use crate::capture::{BEFORE_THE_ARCHIVE, Captured};
 use crate::check::{ChannelReport, Done, Options, check};
@@ -105,13 +106,12 @@ fn summary(reports: &[ChannelReport]) -> String {
         ("lost", "lost"),
         ("failed", "failed"),
     ];
-    let counted = words.map(|(of, told)| (count(of), told));
+    let counts = words.map(|(of, told)| (count(of), told));
     let told: Vec<String> =
-        counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     let told =
         if told.is_empty() { "nothing new".to_owned() } else { format!("chunks: {}", told.join(", ")) };
-    let noun = if reports.len() == 1 { "channel" } else { "channels" };
-    format!("{} {noun} checked; {told}", reports.len())
+    format!("{} checked; {told}", counted(reports.len() as u64, "channel"))
 }
 
 /// What would be done, the most urgent first; what is archived is only counted.

@@ -46,6 +46,8 @@ pub(super) struct Client {
     headers: HeaderMap,
     basic: Option<(String, Option<Secret>)>,
     read_timeout: Duration,
+    /// To connect, and then to answer.
+    answer_timeout: Duration,
     limits: Limits,
 }
 
@@ -110,6 +112,7 @@ impl Client {
             headers,
             basic: options.username.clone().map(|user| (user, options.password.clone())),
             read_timeout: options.read_timeout,
+            answer_timeout: options.connect_timeout.saturating_add(options.read_timeout),
             limits: Limits::new(options.max_connections, options.max_bytes_per_s),
         })
     }
@@ -222,9 +225,9 @@ impl Client {
             request = request.header(RANGE, range).header(ACCEPT_ENCODING, "identity");
         }
         // Connecting has its own limit; the headers have to follow in the time that any pause may take.
-        match tokio::time::timeout(self.read_timeout.saturating_mul(2), request.send()).await {
+        match tokio::time::timeout(self.answer_timeout, request.send()).await {
             Ok(sent) => sent.map_err(from_transport),
-            Err(_) => Err(stalled(self.read_timeout.saturating_mul(2))),
+            Err(_) => Err(stalled(self.answer_timeout)),
         }
     }
 

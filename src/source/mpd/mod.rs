@@ -1,6 +1,6 @@
 //! DASH manifests (ISO/IEC 23009-1): text in, per-track timelines and segment lists out.
 //!
-//! Pure: no clock and no network, so that it can be fuzzed and tested with plain values. [`parse`] reads the document
+//! Pure: no clock and no network, so that it can be fuzzed and tested with plain values. [`parse()`] reads the document
 //! into a small [`Mpd`]; [`Presentation::new`] lays that out on the Unix epoch for one moment.
 
 mod layout;

@@ -155,6 +155,14 @@ fn tracks_go_on_across_periods_where_they_match() {
 }
 
 #[test]
+fn a_length_that_counts_from_the_cut_does_not_hide_what_is_listed() {
+    let cut = ORIGIN.replace("type=\"dynamic\"", "type=\"static\" mediaPresentationDuration=\"PT28S\"");
+    let cut = lay(&cut, "2024-09-04T08:00:00Z", &["audio"]);
+    assert_eq!(held(&cut.timeline(None), "audio=69000").len(), 2);
+    assert!(!cut.live);
+}
+
+#[test]
 fn a_manifest_without_anything_for_us_says_why() {
     let base = Url::parse("http://h/").unwrap();
     let fails = |text: &str, select: &[Select]| {
