@@ -94,8 +94,14 @@ impl Broken {
 /// A failure, told as one: what, where, and what to do.
 #[track_caller]
 fn tells(ran: &Ran, code: i32, words: &[&str]) {
+    says(ran, code, &[words, &["\n  hint: "]].concat());
+}
+
+/// A failure, told as one: what and where. What to do is in the sentence itself: a value from this to that.
+#[track_caller]
+fn says(ran: &Ran, code: i32, words: &[&str]) {
     assert_eq!(ran.code, Some(code), "{ran:?}");
-    for word in words.iter().chain(&["npvr: ", "\n  hint: "]) {
+    for word in words.iter().chain(&["npvr: "]) {
         assert!(ran.stderr.contains(word), "{word:?} is not in:\n{}", ran.stderr);
     }
     for word in ["panicked", "(os error", "RUST_BACKTRACE"] {
@@ -285,4 +291,242 @@ fn an_init_segment_that_is_not_mp4_fails_its_cell_and_later_everything_is_archiv
     broken.front.answer("video=110000.dash", Answer::ok(LOGIN));
     broken.refuses(&["chunk 20", "video=110000: init segment"], 50);
     broken.heals_by_force();
+}
+
+/// `npvr check` in a shell that has run `before`: limits, mounts, another user.
+fn check_after(site: &Site, before: &str) -> Ran {
+    let mut shell = std::process::Command::new("sh");
+    site.settle_in(&mut shell);
+    shell.args(["-c", &format!("{before}; exec \"$0\" check"), env!("CARGO_BIN_EXE_npvr")]);
+    common::finish(shell)
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_fails_the_cells_and_loses_nothing() {
+    let broken = Broken::publishing_point();
+    // In blocks of 512 bytes: far less than a chunk, and more than the ledger and what it needs beside it.
+    let ran = check_after(&broken.site, "trap '' XFSZ; ulimit -f 200");
+    tells(&ran, 3, &["channel news: chunk 20", "write ", ".spool: file too large"]);
+    broken.heals_by_force();
+}
+
+/// Runs `script` in a shell that may mount what it wants, seen by nobody else: `$0` is npvr, `$1` is `argument`. `None`
+/// where the machine does not let anybody have a namespace of his own.
+fn with_mounts(site: &Site, script: &str, argument: &str) -> Option<Ran> {
+    let mut shell = std::process::Command::new("unshare");
+    if !shell.args(["-rm", "true"]).output().is_ok_and(|o| o.status.success()) {
+        eprintln!("not tested: unshare -rm is not allowed here");
+        return None;
+    }
+    let mut shell = std::process::Command::new("unshare");
+    site.settle_in(&mut shell);
+    shell.args(["-rm", "sh", "-ec", script, env!("CARGO_BIN_EXE_npvr"), argument]);
+    Some(common::finish(shell))
+}
+
+#[test]
+fn a_full_disk_fails_the_cells_and_with_room_again_everything_is_archived() {
+    let live = Live::holding(2);
+    let site = Site::new();
+    site.channel("news", live.url("news"), "");
+    std::fs::create_dir_all(site.state()).unwrap();
+    // The disk is gone with the namespace, so everything happens in one shell. The ledger is made first; what the ballast
+    // leaves is less than a chunk.
+    let script = "mount -t tmpfs -o size=2m npvr-test state
+        \"$0\" status > /dev/null
+        dd if=/dev/zero of=state/ballast bs=1k count=1740 status=none
+        code=0; \"$0\" check || code=$?
+        rm state/ballast; mount -o remount,size=64m state
+        \"$0\" capture news \"$1\" --force
+        \"$0\" check
+        exit $code";
+    let range = format!("{}--{}", live.cell_before_end(1).start, live.cell_before_end(0).end);
+    let Some(ran) = with_mounts(&site, script, &range) else { return };
+    assert_eq!(ran.stdout.matches("complete").count(), 2, "{ran:?}");
+    let full = Ran { stdout: String::new(), ..ran };
+    tells(
+        &full,
+        3,
+        &["channel news: chunk 20", "write ", ".spool: no space left on device", "free some space"],
+    );
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_written_is_named_and_nothing_is_lost() {
+    let broken = Broken::publishing_point();
+    for (state, words) in [
+        ("/proc/npvr", "state folder"),
+        ("/dev/null", "the state folder is not a folder"),
+        ("/dev/null/npvr", "the state folder is not a folder"),
+    ] {
+        let ran = broken.site.run(["check", "--state", state]);
+        tells(&ran, 1, &[&format!("state {state}: "), words, "point --state at a folder"]);
+    }
+    let script = "mount -o bind,ro state state; exec \"$0\" check";
+    if let Some(ran) = with_mounts(&broken.site, script, "") {
+        tells(&ran, 1, &["/state: ", "read-only file system", "that can be written"]);
+    }
+    broken.heals();
+}
+
+#[test]
+fn a_ledger_that_cannot_be_used_is_named_and_left_as_it_is() {
+    let broken = Broken::publishing_point();
+    let path = broken.site.state().join("ledger.db");
+    let good = std::fs::read(&path).unwrap();
+    // Offsets are those of the file's header: https://sqlite.org/fileformat2.html, section 1.3.
+    for (bytes, words) in [
+        (b"This is a letter to my aunt.".repeat(9), "this is not a database"),
+        (good[..good.len() / 2].to_vec(), "the database is damaged"),
+        (good[..100].to_vec(), "the database is damaged"),
+        ([&good[..4_096], &vec![0xa5; good.len() - 4_096]].concat(), "the database is damaged"),
+        ([&good[..60], &[0, 0, 0, 99], &good[64..]].concat(), "made by a newer npvr (version 99, here 1)"),
+        ([&good[..68], &[0, 0, 0, 99], &good[72..]].concat(), "the database of another program"),
+    ] {
+        std::fs::write(&path, &bytes).unwrap();
+        for args in [
+            &["check"][..],
+            &["status"],
+            &["log", "1"],
+            &["capture", "news", "2020-01-01T00:00:00Z--2020-01-01T00:00:10Z"],
+        ] {
+            tells(&broken.site.run(args), 1, &["state/ledger.db: ", words]);
+        }
+        assert!(std::fs::read(&path).unwrap() == bytes, "{words}: the file is touched");
+    }
+    std::fs::write(&path, good).unwrap();
+    broken.heals();
+}
+
+#[test]
+fn a_channel_file_that_cannot_be_used_is_named_with_its_line_and_the_others_go_on() {
+    let broken = Broken::publishing_point();
+    for (line, words, hint) in [
+        ("chunk_duratoin = \"PT5M\"", "unknown key \"chunk_duratoin\"", "did you mean chunk_duration?"),
+        ("chunk_duration = \"PT0S\"", "chunk_duration: ", ""),
+        ("chunk_duration = \"-PT5S\"", "chunk_duration: ", ""),
+        ("chunk_duration = \"PT0.5S\"", "chunk_duration: ", ""),
+        ("chunk_duration = \"P400000000D\"", "chunk_duration: ", ""),
+        ("chunk_duration = 300", "chunk_duration must be text in quotes", ""),
+        ("archive_length = \"PT1S\"", "archive_length: ", ""),
+        ("max_connections = 0", "max_connections: 0 is not from 1 to 64", ""),
+        ("max_rate = \"fast\"", "max_rate: ", ""),
+        ("enabled = \"yes\"", "enabled must be true or false", ""),
+        ("tracks = [\"smell\"]", "tracks: ", ""),
+        ("username = \"joe", "this is not TOML", ""),
+        ("[disk]\npath = \"relative\"", "is not an absolute path", ""),
+    ] {
+        let text = format!("channel_url = \"http://127.0.0.1:1/a.isml\"\n{line}\n");
+        std::fs::write(broken.site.channel_file("bad"), text).unwrap();
+        let ran = broken.site.check();
+        says(&ran, 3, &["channel bad: ", "channels.d/bad.toml, line ", words, hint]);
+        assert!(!ran.stderr.contains("channel news"), "{ran:?}");
+        // Alone it is no channel that can be checked at all.
+        says(&broken.site.run(["check", "bad"]), 1, &["channel bad: ", words, hint]);
+        says(&broken.site.run(["config", "show", "bad"]), 1, &["channel bad: ", words, hint]);
+    }
+    std::fs::remove_file(broken.site.channel_file("bad")).unwrap();
+    broken.is_whole();
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_is_named_with_its_line() {
+    let site = Site::new();
+    for (text, words, hint) in [
+        ("[stat]\ndir = \"/x\"\n", "npvr.toml, line 1: unknown key \"stat\"", "did you mean state?"),
+        ("\n[state]\ndir = \"x\"\n", "npvr.toml, line 3: state.dir must be an absolute path", "dir = "),
+        ("[defaults]\nchunk = 1\n", "npvr.toml, line 2: unknown key \"chunk\"", "did you mean"),
+        ("[check]\nparallel = 0\n", "npvr.toml, line 2: check.parallel must be", ""),
+        (
+            "chunk_duration = \"PT5M\"\n",
+            "npvr.toml, line 1: chunk_duration belongs to a channel",
+            "[defaults]",
+        ),
+        ("= 1", "npvr.toml, line 1: this is not TOML", ""),
+    ] {
+        std::fs::write(site.config().join("npvr.toml"), text).unwrap();
+        says(&site.check(), 1, &[words, hint]);
+    }
+    let ran = site.run(["check", "--config", "/nowhere"]);
+    tells(&ran, 1, &["there is no configuration: /nowhere is not there", "npvr channel add"]);
+}
+
+/// Everything that must not be seen, each in a place of its own.
+const SECRETS: [&str; 4] = ["s3cr3t-password", "s3cr3t-header", "s3cr3t-query", "s3cr3t-redirect"];
+
+#[test]
+fn secrets_are_in_no_output_no_log_and_no_ledger_whatever_goes_wrong() {
+    let broken = Broken::publishing_point();
+    let (site, front) = (&broken.site, &broken.front);
+    let [password, header, query, redirect] = SECRETS;
+    let more = format!("username = \"joe\"\npassword = \"{password}\"\n[headers]\nX-Key = \"{header}\"");
+    site.channel("news", front.url(&format!("/news/news.isml?token={query}")), &more);
+    let elsewhere = format!("Location: /elsewhere?key={redirect}\r\n");
+    let all = broken.live.cell_before_end(1).start.to_string() + "--" + &broken.live.end().to_string();
+    let mut said = String::new();
+    let everything = [
+        &["check", "--dry-run"][..],
+        &["check"],
+        &["check", "--json"],
+        &["channel", "list"],
+        &["channel", "probe", "news"],
+        &["channel", "disable", "news"],
+        &["channel", "enable", "news"],
+        &["config", "show", "news"],
+        &["status"],
+        &["status", "--json"],
+        &["status", "--gaps"],
+        &["status", "--jobs"],
+        &["status", "--jobs", "--json"],
+    ];
+    for (part, answer) in [
+        ("/archive", Answer::status("401 Unauthorized", "")),
+        ("/archive", Answer::status("302 Found", &elsewhere)),
+        ("/archive", Answer::ok(LOGIN)),
+        (".mpd", Answer::ok("<MPD>")),
+        (".dash", Answer::status("403 Forbidden", "")),
+        ("nothing of it", Answer::ok("")),
+    ] {
+        front.mend();
+        front.answer(part, answer);
+        front.answer("/elsewhere", Answer::status("404 Not Found", ""));
+        for args in everything.iter().copied().chain([&["capture", "news", &all, "--force"][..]]) {
+            let ran = site.run(args);
+            said += &format!("{args:?}\n{}{}", ran.stdout, ran.stderr);
+        }
+    }
+    // What passes is tried again and again, which takes its time: once is enough.
+    for (part, answer) in
+        [("/archive", Answer::Instead(Reply::Close)), (".mpd", Answer::status("503 Service Unavailable", ""))]
+    {
+        front.mend();
+        front.answer(part, answer);
+        said += &site.run(["capture", "news", &all, "--force"]).stderr;
+        said += &site.run(["status"]).expect(0).stdout;
+    }
+    for job in site.jobs() {
+        said += &site.run(["log", &job["id"].to_string()]).expect(0).stdout;
+    }
+    // What a person types wrongly may hold one too.
+    let url = format!("http://joe:{password}@127.0.0.1:1/a.isml");
+    said += &site.run(["channel", "add", "a", "--url", &url]).expect(1).stderr;
+    said += &site.run(["channel", "probe", &url]).stderr;
+    let text = format!("channel_url = \"{url}\"\npassword = \"{password}\" \"{header}\"\n");
+    std::fs::write(site.channel_file("b"), text).unwrap();
+    said += &site.run(["check", "b"]).expect(1).stderr;
+
+    assert!(said.contains("token=…"), "URLs are told, without values: {said}");
+    assert!(front.seen().iter().any(|r| r.headers.iter().any(|h| h.contains(header))), "they were sent");
+    let mut places = vec![("an output".to_owned(), said.into_bytes())];
+    for file in common::files_below(&site.state()) {
+        places.push((file.display().to_string(), std::fs::read(&file).unwrap()));
+    }
+    for (place, bytes) in places {
+        // Basic auth is base64: "joe:s3cr3t-password".
+        for secret in SECRETS.iter().chain(&["am9lOnMzY3Izd"]) {
+            let found = bytes.windows(secret.len()).position(|w| w == secret.as_bytes());
+            let around = found.map(|at| String::from_utf8_lossy(&bytes[at.saturating_sub(300)..at + 20]));
+            assert_eq!(around, None, "{secret} is in {place}");
+        }
+    }
 }
