@@ -262,7 +262,9 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
                 let outlook = Outlook::read(seen.as_deref()).unreachable(e.to_string());
                 place.ledger.observe(&name, &outlook.text(), clock::now())?;
             }
-            return Err(e);
+            return Err(e.hint(format!(
+                "the next check asks again; to see what it answers: npvr channel probe {name}"
+            )));
         }
     };
     let store = if options.dry_run { None } else { Some(connect(place, &channel, &options.archive)?) };

@@ -29,13 +29,18 @@ pub(crate) fn gaps(cell: Cell, since: Time, tracks: &[Evidence], misses: &[Gap])
 }
 
 fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<Gap> {
-    let longest = track.fragments.iter().map(|f| f.duration()).max().unwrap_or_default();
+    let missed: Vec<Range> = misses.iter().filter(|m| m.track == track.name).map(|m| m.range).collect();
+    let longest_of = |ranges: &[Range]| ranges.iter().map(|r| r.duration()).max().unwrap_or_default();
+    let longest = longest_of(&track.fragments);
     let half = longest / 2;
     let mut covered = Ranges::none();
     for fragment in &track.fragments {
         covered.add_bridging(*fragment, half);
     }
-    if let Some(head) = head(cell, track, longest) {
+    // A segment that could not be had ends the head as well as one that is there.
+    let first = track.fragments.iter().chain(&missed).map(|r| r.start).min();
+    let head = first.and_then(|first| head(cell, track, first, longest.max(longest_of(&missed))));
+    if let Some(head) = head {
         covered.add_bridging(head, half);
     }
     let missing = covered.missing_in(cell.range());
@@ -55,8 +60,7 @@ fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<
 
 /// What lies between the cell's start and its first segment belongs to a segment that starts in the cell before: no
 /// hole, if the source held the track through that point.
-fn head(cell: Cell, track: &Evidence, longest: Duration) -> Option<Range> {
-    let first = track.fragments.first()?.start;
+fn head(cell: Cell, track: &Evidence, first: Time, longest: Duration) -> Option<Range> {
     let head = Range::new(cell.start(), first);
     // Presentation times may be a rounding off the manifest's; the last tenth of the head is not asked for.
     let asked = Range::new(head.start, head.end.minus(head.duration() / 10));
@@ -148,6 +152,15 @@ mod tests {
     fn a_head_that_the_source_was_not_seen_to_hold_is_a_gap() {
         let got = found(track(&[11_500, 13_500, 15_500, 17_500, 19_500], &[range(11_500, 30_000)]), &[]);
         assert_eq!(got, [(range(10_000, 11_500), "the source has no media for it".into())]);
+    }
+
+    #[test]
+    fn what_lies_before_a_first_segment_that_could_not_be_had_is_no_gap() {
+        let misses = [Gap { track: "audio=1".into(), range: range(11_500, 13_500), reason: "404".into() }];
+        let got = found(track(&[13_500, 15_500, 17_500, 19_500], &[range(5_000, 30_000)]), &misses);
+        assert_eq!(got, [(range(11_500, 13_500), "404".into())]);
+        let got = found(track(&[], &[range(5_000, 13_500)]), &misses);
+        assert_eq!(got[0], (range(11_500, 13_500), "404".into()), "even where no segment could be had");
     }
 
     #[test]

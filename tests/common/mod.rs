@@ -8,7 +8,9 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+pub(crate) mod front;
 pub(crate) mod live;
+pub(crate) mod measure;
 pub(crate) mod mp4;
 pub(crate) mod server;
 
