@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::grid::Cell;
 use crate::ledger::Gap;
 use crate::plan::{Action, Decision, Standing, urgency};
-use crate::time::{human_duration, parse_duration};
+use crate::time::{Range, human_duration, parse_duration};
 
 /// Find and capture what the archive lacks: the cron job
 ///
@@ -73,16 +73,30 @@ pub(super) fn complain(report: &ChannelReport) {
         let of_chunk = |what: &str| format!("channel {}: chunk {}: {what}", report.name, done.decision.cell);
         match &done.result {
             Err(error) => out::complain_of(error),
-            Ok(Captured::Lost) => {
-                let hint = "check more often than the window is long; npvr status shows what else is at risk";
-                out::complain(of_chunk(&format!("lost: {}", done.decision.reason)), Some(hint));
-            }
             Ok(Captured::Partial { gaps, .. }) => {
                 let hint = format!("all gaps: npvr status --gaps {}", report.name);
                 out::complain(of_chunk(&format!("stored with gaps: {}", gaps_in_words(gaps))), Some(&hint));
             }
             Ok(_) => {}
         }
+    }
+    complain_of_losses(report);
+}
+
+/// Tells what was lost: after a long pause that is many chunks, which are told as one where they join.
+fn complain_of_losses(report: &ChannelReport) {
+    let mut lost: Vec<&Decision> =
+        report.done.iter().filter(|d| matches!(d.result, Ok(Captured::Lost))).map(|d| &d.decision).collect();
+    lost.sort_by_key(|d| d.cell);
+    for run in lost.chunk_by(|a, b| a.cell.end() == b.cell.start() && a.reason == b.reason) {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+        let range = Range::new(first.cell.start(), last.cell.end());
+        let chunks = counted(run.len() as u64, "chunk");
+        let hint = "check more often than the window is long; npvr status shows what else is at risk";
+        out::complain(
+            format!("channel {}: {range}: {chunks} lost: {}", report.name, first.reason),
+            Some(hint),
+        );
     }
 }
 
