@@ -253,13 +253,15 @@ impl Eq for Queued {}
 /// Asks a channel's source, and decides.
 async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Result<Survey> {
     let name = channel.name.to_string();
-    let source: Arc<dyn Source> = Arc::from(source::of_channel(&channel)?);
+    let seen = place.ledger.observed(&name)?.map(|(_, text)| text);
+    let seen = Outlook::read(seen.as_deref());
+    let zero = seen.source.as_ref().and_then(|sight| sight.zero);
+    let source: Arc<dyn Source> = Arc::from(source::of_channel(&channel, zero)?);
     let timeline = match source.timeline().await {
         Ok(timeline) => timeline,
         Err(e) => {
             if !options.dry_run {
-                let seen = place.ledger.observed(&name)?.map(|(_, text)| text);
-                let outlook = Outlook::read(seen.as_deref()).unreachable(e.to_string());
+                let outlook = seen.unreachable(e.to_string());
                 place.ledger.observe(&name, &outlook.text(), clock::now())?;
             }
             return Err(e.hint(format!(
@@ -352,7 +354,7 @@ mod tests {
             let held = held.iter().map(|(a, b)| Range::new(Time::from_s(*a), Time::from_s(*b))).collect();
             let tracks = vec![TrackTimeline { track, held, settle: std::time::Duration::ZERO }];
             let (now, window_start) = (Time::from_s(1_000), Time::EPOCH);
-            let timeline = Timeline { now, window_start, live: true, tracks, notes: Vec::new() };
+            let timeline = Timeline { now, window_start, live: true, zero: None, tracks, notes: Vec::new() };
             super::began(&timeline, since.map(Time::from_s)).floor_s()
         };
         assert_eq!(began(&[(0, 60)], Some(500)), Time::from_s(500).floor_s());
