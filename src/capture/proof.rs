@@ -3,6 +3,8 @@
 //! It is computed from the fragments that are in the file, never from what was asked for. A chunk without a gap is
 //! complete; any other is partial, and its gaps are written down.
 
+use std::time::Duration;
+
 use crate::grid::Cell;
 use crate::ledger::Gap;
 use crate::time::{Range, Ranges, Time};
@@ -46,14 +48,14 @@ fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<
             let never_seen = track.seen.clip(late).is_empty();
             let is_beginning = hole.contains(since)
                 && (late.duration() <= half || (late.duration() <= longest && never_seen));
-            explain(*hole, if is_beginning { hole.end } else { since }, track, misses)
+            explain(*hole, if is_beginning { hole.end } else { since }, track, misses, half)
         })
         .collect()
 }
 
 /// What lies between the cell's start and its first segment belongs to a segment that starts in the cell before: no
 /// hole, if the source held the track through that point.
-fn head(cell: Cell, track: &Evidence, longest: std::time::Duration) -> Option<Range> {
+fn head(cell: Cell, track: &Evidence, longest: Duration) -> Option<Range> {
     let first = track.fragments.first()?.start;
     let head = Range::new(cell.start(), first);
     // Presentation times may be a rounding off the manifest's; the last tenth of the head is not asked for.
@@ -61,8 +63,9 @@ fn head(cell: Cell, track: &Evidence, longest: std::time::Duration) -> Option<Ra
     (head.duration() < longest && track.seen.covers(asked)).then_some(head)
 }
 
-/// The reasons for one hole: one gap for each stretch of it that has a reason of its own.
-fn explain(hole: Range, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<Gap> {
+/// The reasons for one hole: one gap for each stretch of it that has a reason of its own. What a missed segment and its
+/// neighbours leave between them, up to `half` a segment, is the missed one's: a manifest rounds.
+fn explain(hole: Range, since: Time, track: &Evidence, misses: &[Gap], half: Duration) -> Vec<Gap> {
     let gap =
         |range: Range, reason: &str| Gap { track: track.name.clone(), range, reason: reason.to_owned() };
     let before = hole.intersect(Range::new(hole.start, since));
@@ -78,6 +81,13 @@ fn explain(hole: Range, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<Ga
     }
     let explained: Ranges = of_track.map(|m| m.range).collect();
     for rest in explained.missing_in(hole).as_slice() {
+        let touches = |g: &&mut Gap| g.range.end == rest.start || g.range.start == rest.end;
+        if rest.duration() <= half
+            && let Some(beside) = gaps.iter_mut().find(touches)
+        {
+            beside.range = Range::new(beside.range.start.min(rest.start), beside.range.end.max(rest.end));
+            continue;
+        }
         let listed = !track.seen.clip(*rest).is_empty();
         let reason = if listed {
             "it left the window before it was captured"
@@ -104,8 +114,6 @@ fn merge(mut gaps: Vec<Gap>) -> Vec<Gap> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::grid::Grid;
 
@@ -148,6 +156,14 @@ mod tests {
         let got = found(track(&[10_000, 18_000], &[range(0, 15_900), range(18_000, 30_000)]), &misses);
         let left = "it left the window before it was captured".to_owned();
         assert_eq!(got, [(range(12_000, 14_000), "404".into()), (range(14_000, 18_000), left)]);
+    }
+
+    #[test]
+    fn what_rounding_leaves_beside_a_missed_segment_is_part_of_its_gap() {
+        let reason = "404".to_owned();
+        let misses = [Gap { track: "audio=1".into(), range: range(12_020, 13_980), reason: reason.clone() }];
+        let got = found(track(&[10_000, 14_001, 16_000, 18_000], &[range(0, 30_000)]), &misses);
+        assert_eq!(got, [(range(12_000, 14_001), reason)]);
     }
 
     #[test]
