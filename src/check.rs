@@ -281,7 +281,9 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
     let within = Range::new(timeline.now.minus(retention).minus(Grid::MAX), Time::MAX);
     let rows = place.ledger.cells(&name, within)?;
     let rules = Rules { grid: channel.grid, retention, margin: channel.margin, since };
-    let known = known(place, &name, &rows)?;
+    // The ledger's instants are of this host's clock; a plan is made on the source's.
+    let ahead_ns = timeline.now.signed_ns_since(clock::now());
+    let known = known(place, &name, &rows, ahead_ns)?;
     let mut decisions = plan(&rules, &timeline, &known);
     if !options.dry_run {
         sweep(place, &name, &rows)?;
@@ -314,9 +316,10 @@ fn force(decision: &mut Decision) {
     }
 }
 
-/// The ledger's rows as the plan sees them.
-fn known(place: &Workplace, channel: &str, rows: &[CellRow]) -> Result<Vec<Known>> {
+/// The ledger's rows as the plan sees them, for a source whose clock is `ahead_ns` ahead of ours.
+fn known(place: &Workplace, channel: &str, rows: &[CellRow], ahead_ns: i64) -> Result<Vec<Known>> {
     let record = |row: &CellRow| -> Result<Record> {
+        let retry_at = row.retry_at.map(|at| at.offset_ns(ahead_ns));
         let until = spooled_until(row.progress.as_deref());
         let reason = || row.reason.clone().unwrap_or_else(|| "it failed".to_owned());
         Ok(match row.state {
@@ -325,10 +328,10 @@ fn known(place: &Workplace, channel: &str, rows: &[CellRow]) -> Result<Vec<Known
                 let gaps = place.ledger.gaps(channel, row.cell.range())?;
                 let of_cell = gaps.into_iter().filter(|g| g.cell == row.cell);
                 let gaps = of_cell.map(|g| (g.gap.track, g.gap.range)).collect();
-                Record::Partial { gaps, retry_at: row.retry_at }
+                Record::Partial { gaps, retry_at }
             }
             State::Capturing => Record::Capturing { until },
-            State::Failed => Record::Failed { retry_at: row.retry_at, reason: reason(), until },
+            State::Failed => Record::Failed { retry_at, reason: reason(), until },
             State::Lost => Record::Lost,
         })
     };
