@@ -49,7 +49,7 @@ fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<
         .flat_map(|hole| {
             // Tracks do not begin at the same instant: less than half a segment after the first is still the beginning.
             let is_beginning = hole.contains(since) && hole.end.since(since) <= half;
-            explain(*hole, if is_beginning { hole.end } else { since }, track, misses)
+            explain(*hole, if is_beginning { hole.end } else { since }, track, misses, half)
         })
         .collect()
 }
@@ -63,8 +63,9 @@ fn head(cell: Cell, track: &Evidence, first: Time, longest: Duration) -> Option<
     (head.duration() < longest && track.seen.covers(asked)).then_some(head)
 }
 
-/// The reasons for one hole: one gap for each stretch of it that has a reason of its own.
-fn explain(hole: Range, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<Gap> {
+/// The reasons for one hole: one gap for each stretch of it that has a reason of its own. What a missed segment and its
+/// neighbours leave between them, up to `half` a segment, is the missed one's: a manifest rounds.
+fn explain(hole: Range, since: Time, track: &Evidence, misses: &[Gap], half: Duration) -> Vec<Gap> {
     let gap =
         |range: Range, reason: &str| Gap { track: track.name.clone(), range, reason: reason.to_owned() };
     let before = hole.intersect(Range::new(hole.start, since));
@@ -80,6 +81,13 @@ fn explain(hole: Range, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<Ga
     }
     let explained: Ranges = of_track.map(|m| m.range).collect();
     for rest in explained.missing_in(hole).as_slice() {
+        let touches = |g: &&mut Gap| g.range.end == rest.start || g.range.start == rest.end;
+        if rest.duration() <= half
+            && let Some(beside) = gaps.iter_mut().find(touches)
+        {
+            beside.range = Range::new(beside.range.start.min(rest.start), beside.range.end.max(rest.end));
+            continue;
+        }
         let listed = !track.seen.clip(*rest).is_empty();
         let reason = if listed {
             "it left the window before it was captured"
@@ -157,6 +165,14 @@ mod tests {
         let got = found(track(&[10_000, 18_000], &[range(0, 15_900), range(18_000, 30_000)]), &misses);
         let left = "it left the window before it was captured".to_owned();
         assert_eq!(got, [(range(12_000, 14_000), "404".into()), (range(14_000, 18_000), left)]);
+    }
+
+    #[test]
+    fn what_rounding_leaves_beside_a_missed_segment_is_part_of_its_gap() {
+        let reason = "404".to_owned();
+        let misses = [Gap { track: "audio=1".into(), range: range(12_020, 13_980), reason: reason.clone() }];
+        let got = found(track(&[10_000, 14_001, 16_000, 18_000], &[range(0, 30_000)]), &misses);
+        assert_eq!(got, [(range(12_000, 14_001), reason)]);
     }
 
     #[test]

@@ -104,6 +104,12 @@ impl Writer {
     /// The tracks that segments will come for, each with its first init segment: one header for all of them now, instead of
     /// a new one with each.
     pub(crate) fn expect(&mut self, tracks: Vec<WriterTrack>, first: &[(u32, Arc<Init>)]) -> Result<()> {
+        for track in &tracks {
+            // What a killed run has written and not checkpointed is known from the file alone.
+            if self.index.tracks.iter().any(|t| t.track_id == track.id) {
+                self.progress.track(&track.name).id = Some(track.id);
+            }
+        }
         self.tracks = tracks;
         let mut header = self.header.clone();
         for (id, init) in first {

@@ -126,6 +126,19 @@ fn a_failed_cell_waits_for_its_retry_unless_it_would_be_lost_meanwhile() {
 }
 
 #[test]
+fn after_the_end_of_a_presentation_nothing_is_missing_and_what_was_begun_is_brought_to_its_end() {
+    let over = |held: &[Range]| Timeline { live: false, ..live(4_000, both(held)) };
+    let begun = known(300, Record::Capturing { until: Some(at(400)) });
+    let complete = known(0, Record::Complete);
+    let end = over(&[range(0, 450)]);
+    assert_eq!(decide(&end, &[complete.clone(), begun.clone()])[1], (Standing::Ready, CAPTURE));
+    assert_eq!(decide(&end, &[complete.clone(), begun.clone()]).len(), 2, "and nothing up to now");
+    // ffmpeg's last manifest has no clock: what it holds lies in 1970.
+    let lost_its_clock = over(&[Range::new(Time::EPOCH, Time::from_s(60))]);
+    assert_eq!(decide(&lost_its_clock, &[complete, begun])[1], (Standing::Ready, CAPTURE));
+}
+
+#[test]
 fn a_partial_chunk_is_captured_again_only_if_that_covers_strictly_more() {
     let gap = |s, e, retry| {
         let gaps = vec![("audio=1".to_owned(), range(s, e))];

@@ -258,11 +258,7 @@ impl Layout {
                 return Err(invalid("a SegmentTemplate with neither @duration nor a SegmentTimeline"));
             }
         };
-        let upto = place.end.map_or(i64::MAX, |end| media(end.minus(PERIOD_SLACK)));
-        // An origin that cuts a static manifest out of a live one may count the length from the cut, and times from the
-        // epoch. Where no segment at all would be left, the list is believed, and the length is not.
-        let inside: Arc<[Run]> = between(&runs, i64::MIN, upto).collect();
-        let runs = if inside.is_empty() { runs.into() } else { inside };
+        let runs = until(runs, place.end.map_or(i64::MAX, |end| media(end.minus(PERIOD_SLACK))));
         self.runs = self.runs.saturating_add(runs.len());
         if self.runs > MAX_RUNS {
             return Err(invalid(format!("more than {MAX_RUNS} entries in all timelines")));
@@ -336,6 +332,14 @@ struct Shared {
     timeline: Arc<[Entry]>,
     key: (u64, i64, Timescale),
     runs: Arc<[Run]>,
+}
+
+/// The runs up to the end of their period, in media ticks. An origin that cuts a static manifest out of a live one may count
+/// the length from the cut, and times from the epoch: where no segment at all would be left, the list is believed, and
+/// the length is not.
+fn until(runs: Vec<Run>, end: i64) -> Arc<[Run]> {
+    let inside: Arc<[Run]> = between(&runs, i64::MIN, end).collect();
+    if inside.is_empty() { runs.into() } else { inside }
 }
 
 /// What is added to media time to get to the epoch, in ticks.

@@ -105,6 +105,27 @@ fn ffmpegs_two_ways_to_address_one_stream_agree() {
 }
 
 #[test]
+fn a_window_that_has_not_dropped_anything_yet_begins_where_its_depth_says() {
+    let window_start = |first: u32, now: &str| {
+        let text = format!(
+            r#"<MPD type="dynamic" availabilityStartTime="2026-11-22T08:00:00Z" timeShiftBufferDepth="PT2M"><Period start="PT0S">
+            <AdaptationSet contentType="video"><SegmentTemplate media="$Time$.m4s" initialization="i.mp4"><SegmentTimeline>
+            <S t="{first}" d="2" r="9"/></SegmentTimeline></SegmentTemplate>
+            <Representation id="v" mimeType="video/mp4" bandwidth="1"/></AdaptationSet></Period></MPD>"#
+        );
+        lay(&text, now, &[]).timeline(None).window_start
+    };
+    assert_eq!(window_start(0, "2026-11-22T08:00:20Z"), at("2026-11-22T07:58:18Z"));
+    assert_eq!(
+        window_start(0, "2026-11-22T08:05:00Z"),
+        at("2026-11-22T08:02:58Z"),
+        "the encoder has stalled"
+    );
+    let dropped = window_start(10, "2026-11-22T08:00:30Z");
+    assert_eq!(dropped, at("2026-11-22T08:00:10Z"), "it drops more than it should");
+}
+
+#[test]
 fn a_live_encoders_times_count_from_its_start() {
     let live = lay(LIVE, "2026-11-22T08:44:06Z", &[]);
     let timeline = live.timeline(Some(Duration::from_secs(1)));
