@@ -139,9 +139,12 @@ const PATIENCE_IN_MARGINS: u32 = 5;
 pub fn plan(rules: &Rules, timeline: &Timeline, known: &[Known]) -> Vec<Decision> {
     let oldest = timeline.now.minus(rules.retention).max(rules.since);
     let newest = timeline.span().map_or(timeline.now, |span| span.end.max(timeline.now));
-    cells(rules.grid, Range::new(oldest, newest), known)
-        .map(|(cell, record)| Assessment::new(rules, timeline, cell, record).decide())
-        .collect()
+    let decide = |(cell, record): (Cell, Option<&Record>)| match record {
+        // Most cells by far; and nothing that the source says bears on them.
+        Some(Record::Complete) => settled(cell, Standing::Archived, "complete"),
+        record => Assessment::new(rules, timeline, cell, record).decide(),
+    };
+    cells(rules.grid, Range::new(oldest, newest), known).map(decide).collect()
 }
 
 /// The order of work: earliest deadline first, then oldest first.
@@ -192,7 +195,6 @@ impl<'a> Assessment<'a> {
 
     fn decide(&self) -> Decision {
         match self.record {
-            Some(Record::Complete) => self.archived("complete"),
             Some(Record::Partial { gaps, retry_at }) => self.decide_partial(gaps, *retry_at),
             Some(Record::Lost) if self.available.is_empty() => {
                 self.settled(Standing::Lost, "written down as lost")
@@ -314,8 +316,7 @@ impl<'a> Assessment<'a> {
     }
 
     fn settled(&self, standing: Standing, reason: &str) -> Decision {
-        let reason = reason.to_owned();
-        Decision { cell: self.cell, standing, reason, deadline: None, action: None, last_chance: false }
+        settled(self.cell, standing, reason)
     }
 
     /// When the first available instant leaves the window: the window's start moves with the clock.
@@ -338,6 +339,12 @@ fn spooled_until(record: Option<&Record>) -> Option<Time> {
         Some(Record::Capturing { until } | Record::Failed { until, .. }) => *until,
         _ => None,
     }
+}
+
+/// A cell with which nothing is to be done.
+fn settled(cell: Cell, standing: Standing, reason: &str) -> Decision {
+    let reason = reason.to_owned();
+    Decision { cell, standing, reason, deadline: None, action: None, last_chance: false }
 }
 
 /// True if nothing more is to be expected for the cell: every track has passed its end and settled, or the presentation
