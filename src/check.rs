@@ -263,13 +263,16 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
                 let outlook = Outlook::read(seen.as_deref()).unreachable(e.to_string());
                 place.ledger.observe(&name, &outlook.text(), clock::now())?;
             }
-            return Err(e);
+            return Err(e.hint(format!(
+                "the next check asks again; to see what it answers: npvr channel probe {name}"
+            )));
         }
     };
     let store = if options.dry_run { None } else { Some(connect(place, &channel, &options.archive)?) };
-    let began = timeline.span().map_or(timeline.now, |span| span.start.max(timeline.window_start));
+    let known_since = place.ledger.since(&name)?;
+    let began = began(&timeline, known_since);
     let since = match options.dry_run {
-        true => place.ledger.since(&name)?.unwrap_or(began),
+        true => known_since.unwrap_or(began),
         false => place.ledger.open_channel(&name, began, clock::now())?,
     };
     let retention = channel.archive_length;
@@ -296,6 +299,16 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
     }
     let feed = store.map(|store| Feed { channel, source, store });
     Ok(Survey { feed, timeline, since, rows, decisions })
+}
+
+/// From when on the archive can answer for what the source holds. Where all of that ended before the archive `since` began
+/// (a presentation that has lost its clock, and lies in 1970), it is no reason to answer for the time between.
+fn began(timeline: &Timeline, since: Option<Time>) -> Time {
+    match (timeline.span(), since) {
+        (None, _) => timeline.now,
+        (Some(span), Some(since)) if span.end < since => since,
+        (Some(span), _) => span.start.max(timeline.window_start),
+    }
 }
 
 /// Turns what would wait into a capture of what is there now.
@@ -329,4 +342,28 @@ fn known(place: &Workplace, channel: &str, rows: &[CellRow]) -> Result<Vec<Known
 /// The result of a task. Tasks are never cancelled, so a failed one has panicked: that is a bug, and is to be seen.
 fn finished<T>(joined: std::result::Result<T, JoinError>) -> T {
     joined.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::TrackTimeline;
+    use crate::track::{Medium, Track};
+
+    #[test]
+    fn the_archive_is_not_answerable_for_the_time_between_it_and_what_ended_long_before() {
+        let began = |held: &[(i64, i64)], since: Option<i64>| {
+            let (medium, id) = (Medium::Video, "1".to_owned());
+            let track = Track { medium, id, language: None, bandwidth: None, codecs: None, size: None };
+            let held = held.iter().map(|(a, b)| Range::new(Time::from_s(*a), Time::from_s(*b))).collect();
+            let tracks = vec![TrackTimeline { track, held, settle: std::time::Duration::ZERO }];
+            let (now, window_start) = (Time::from_s(1_000), Time::EPOCH);
+            let timeline = Timeline { now, window_start, live: true, tracks, notes: Vec::new() };
+            super::began(&timeline, since.map(Time::from_s)).floor_s()
+        };
+        assert_eq!(began(&[(0, 60)], Some(500)), Time::from_s(500).floor_s());
+        assert_eq!(began(&[(400, 600)], Some(500)), Time::from_s(400).floor_s(), "the window has grown");
+        assert_eq!(began(&[(0, 60)], None), Time::from_s(0).floor_s());
+        assert_eq!(began(&[], None), Time::from_s(1_000).floor_s());
+    }
 }

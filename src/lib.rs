@@ -1,4 +1,62 @@
 //! npvr: live channels become a permanent archive.
+//!
+//! A cron line or a systemd timer runs `npvr check`. That run asks each channel what its live window still holds, captures
+//! what the archive lacks into one fragmented-MP4 chunk per grid cell, puts it into a store, and writes it into a ledger.
+//! The way of the data is one line: `source.timeline() → plan(now, timeline, ledger rows) → capture(cell) → store.put →
+//! ledger.commit`.
+//!
+//! # Layers
+//!
+//! A module uses only modules on lower lines (upwards in this table); modules on one line never see each other. A module
+//! without a link is not there yet: this is its place. `tests/layers` reads this table, and fails where the code differs.
+//!
+//! | line | modules | what is there |
+//! |---|---|---|
+//! | 0 | [`error`], [`secret`] | what went wrong and what to do about it; text that is never shown |
+//! | 0b | [`time`] | instants, media time, durations, ranges |
+//! | 1 | [`grid`], [`track`] | cells; what a track is, and which are selected |
+//! | 1b | [`media`] | fragmented MP4: bytes in, values out |
+//! | 2 | [`channel`], [`timeline`] | raw TOML → a valid channel, every default and limit; what a source holds |
+//! | 3 | [`plan`], `retention`, `clip`, `playlist` | pure decisions, and what is written of them |
+//! | 4 | [`clock`] | the only reader of the real time |
+//! | 5 | [`channels`], [`ledger`], [`store`], [`source`] | ports: a trait, its promises, one suite for all adapters behind it |
+//! | 6 | [`capture`] | one cell, from segments to a chunk: the order of effects |
+//! | 6b | [`check`], `prune`, [`verify`], [`status`] | what the subcommands do, each for itself |
+//! | 7 | `http`, [`sim`] | routes → answers; a simulated live origin to rehearse with |
+//! | 8 | [`cli`] | one file a subcommand; exit codes; the only printing |
+//!
+//! Lines 0 to 3 are pure: no input or output, clock, environment, `async` or logging. They carry most of the tests.
+//!
+//! # Invariants
+//!
+//! 1. A row says `complete` or `partial` only for an object that is stored whole, with its size and SHA-256.
+//!    Test: to come.
+//! 2. Every object in the store has a row, or a name that marks it unfinished, or is reported by `verify`.
+//!    Test: to come.
+//! 3. A complete chunk is never overwritten; a partial one only by one that covers strictly more.
+//!    Tests: `a_captured_cell_becomes_complete_and_is_never_claimed_again`,
+//!    `a_partial_chunk_is_captured_again_only_if_that_covers_strictly_more`.
+//! 4. A cell is captured by one process at a time, however many are started, on whatever schedule; a dead one holds nothing.
+//!    Tests: `eight_threads_on_one_cell_leave_one_running_job`,
+//!    `the_job_of_a_dead_claimer_is_written_down_as_died_and_cannot_come_back`.
+//! 5. A kill at any instant loses no stored media and needs no hand: the next run carries on.
+//!    Test: `what_is_whole_in_the_spool_is_not_fetched_again_and_what_may_be_torn_is`.
+//! 6. Media bytes are untouched: every `mdat` is the source's; decode times are on the Unix epoch, in the source's timescale.
+//!    Test: `a_placed_fragment_reads_back_as_placed_and_its_media_is_untouched`.
+//! 7. Each segment is in exactly one chunk: the one whose cell holds its start (exact rational comparison). Joined chunks
+//!    have no hole and no overlap.
+//!    Tests: `cells_tile_any_range`, `a_tick_before_a_cell_is_not_in_it_however_fine_the_tick`.
+//! 8. Every decision takes `now` as an argument.
+//!    Test: `the_code_keeps_to_the_map_and_to_its_rules`; clippy refuses a clock that is read elsewhere.
+//! 9. One channel's failure never stops another's.
+//!    Test: to come.
+//! 10. What is missing is written down: each gap has a track, a range and a reason. Nothing is skipped silently.
+//!     Tests: `holes_are_told_apart_by_their_reasons`, `a_head_that_the_source_was_not_seen_to_hold_is_a_gap`,
+//!     `a_track_without_a_fragment_lacks_the_whole_cell`.
+//! 11. Secrets are in no log, job, command line, error, status, or HTTP answer.
+//!     Test: `a_secret_is_never_printed`.
+//! 12. Memory does not grow with chunk length, bitrate, archive size or the number of channels.
+//!     Test: to come.
 
 pub mod capture;
 pub mod channel;

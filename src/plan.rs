@@ -138,7 +138,12 @@ const PATIENCE_IN_MARGINS: u32 = 5;
 /// Decides on every cell of the retention span that the archive is answerable for, oldest first. `known` is sorted.
 pub fn plan(rules: &Rules, timeline: &Timeline, known: &[Known]) -> Vec<Decision> {
     let oldest = timeline.now.minus(rules.retention).max(rules.since);
-    let newest = timeline.span().map_or(timeline.now, |span| span.end.max(timeline.now));
+    let held_end = timeline.span().map_or(Time::EPOCH, |span| span.end);
+    let newest = match timeline.live {
+        true => held_end.max(timeline.now),
+        // It is over: nothing after its end is to be expected, or missing. What was begun is brought to its end.
+        false => known.last().map_or(held_end, |k| held_end.max(k.cell.end())),
+    };
     let decide = |(cell, record): (Cell, Option<&Record>)| match record {
         // Most cells by far; and nothing that the source says bears on them.
         Some(Record::Complete) => settled(cell, Standing::Archived, "complete"),

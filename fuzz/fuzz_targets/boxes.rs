@@ -7,7 +7,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use npvr::media::{
-    BoxIter, HeaderTrack, Index, Init, Placement, TrexDefaults, fragments, header, read_header, read_moof, tail,
+    BoxIter, HeaderTrack, Index, Init, Placement, TrexDefaults, fragments, header, read_header, read_moof,
+    tail,
 };
 
 fuzz_target!(|data: &[u8]| {
@@ -24,7 +25,8 @@ fuzz_target!(|data: &[u8]| {
         let _ = header(&tracks);
     }
     let Ok(init) = Init::parse(start) else { return };
-    let place = Placement { track_id: 2, sequence: 3, decode_time: 1 << 50, sample_description_index: Some(4) };
+    let place =
+        Placement { track_id: 2, sequence: 3, decode_time: 1 << 50, sample_description_index: Some(4) };
     for fragment in fragments(&init, media).into_iter().flatten() {
         let mut out = Vec::new();
         if fragment.write_moof(&place, &mut out).is_ok() {

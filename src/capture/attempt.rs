@@ -55,7 +55,12 @@ impl<'a> Attempt<'a> {
 
     /// Step 3: everything that can be had goes into the spool.
     async fn fill(&mut self, mut spool: Spool, mut progress: Progress) -> Result<Writer> {
-        let contents = spool.contents()?;
+        let mut contents = spool.contents()?;
+        if progress.tracks.is_empty() && contents.as_ref().is_some_and(|c| c.finished) {
+            // Committed, and killed before the spool was deleted: a chunk that is stored, and no part of this attempt.
+            spool.start_over()?;
+            contents = None;
+        }
         if let Some(found) = &contents {
             let state = if found.finished { "finished" } else { "unfinished" };
             self.note(format!("goes on with {} bytes in the spool, {state}", found.whole_bytes));

@@ -3,6 +3,8 @@
 //! It is computed from the fragments that are in the file, never from what was asked for. A chunk without a gap is
 //! complete; any other is partial, and its gaps are written down.
 
+use std::time::Duration;
+
 use crate::grid::Cell;
 use crate::ledger::Gap;
 use crate::time::{Range, Ranges, Time};
@@ -27,38 +29,47 @@ pub(crate) fn gaps(cell: Cell, since: Time, tracks: &[Evidence], misses: &[Gap])
 }
 
 fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<Gap> {
-    let longest = track.fragments.iter().map(|f| f.duration()).max().unwrap_or_default();
+    let missed: Vec<Range> = misses.iter().filter(|m| m.track == track.name).map(|m| m.range).collect();
+    let longest_of = |ranges: &[Range]| ranges.iter().map(|r| r.duration()).max().unwrap_or_default();
+    let longest = longest_of(&track.fragments);
     let half = longest / 2;
     let mut covered = Ranges::none();
     for fragment in &track.fragments {
         covered.add_bridging(*fragment, half);
     }
-    if let Some(head) = head(cell, track, longest) {
+    // A segment that could not be had ends the head as well as one that is there.
+    let first = track.fragments.iter().chain(&missed).map(|r| r.start).min();
+    let head = first.and_then(|first| head(cell, track, first, longest.max(longest_of(&missed))));
+    if let Some(head) = head {
         covered.add_bridging(head, half);
     }
     let missing = covered.missing_in(cell.range());
     let holes = missing.as_slice().iter().filter(|hole| hole.duration() > half);
     holes
         .flat_map(|hole| {
-            // Tracks do not begin at the same instant: less than half a segment after the first is still the beginning.
-            let is_beginning = hole.contains(since) && hole.end.since(since) <= half;
-            explain(*hole, if is_beginning { hole.end } else { since }, track, misses)
+            // Tracks do not begin at the same instant: where one segment was just in the window, another track's had just
+            // left it. Up to a segment after the first, what the source was not seen to hold is still the beginning.
+            let late = Range::new(since, hole.end);
+            let never_seen = track.seen.clip(late).is_empty();
+            let is_beginning = hole.contains(since)
+                && (late.duration() <= half || (late.duration() <= longest && never_seen));
+            explain(*hole, if is_beginning { hole.end } else { since }, track, misses, half)
         })
         .collect()
 }
 
 /// What lies between the cell's start and its first segment belongs to a segment that starts in the cell before: no
 /// hole, if the source held the track through that point.
-fn head(cell: Cell, track: &Evidence, longest: std::time::Duration) -> Option<Range> {
-    let first = track.fragments.first()?.start;
+fn head(cell: Cell, track: &Evidence, first: Time, longest: Duration) -> Option<Range> {
     let head = Range::new(cell.start(), first);
     // Presentation times may be a rounding off the manifest's; the last tenth of the head is not asked for.
     let asked = Range::new(head.start, head.end.minus(head.duration() / 10));
     (head.duration() < longest && track.seen.covers(asked)).then_some(head)
 }
 
-/// The reasons for one hole: one gap for each stretch of it that has a reason of its own.
-fn explain(hole: Range, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<Gap> {
+/// The reasons for one hole: one gap for each stretch of it that has a reason of its own. What a missed segment and its
+/// neighbours leave between them, up to `half` a segment, is the missed one's: a manifest rounds.
+fn explain(hole: Range, since: Time, track: &Evidence, misses: &[Gap], half: Duration) -> Vec<Gap> {
     let gap =
         |range: Range, reason: &str| Gap { track: track.name.clone(), range, reason: reason.to_owned() };
     let before = hole.intersect(Range::new(hole.start, since));
@@ -74,6 +85,13 @@ fn explain(hole: Range, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<Ga
     }
     let explained: Ranges = of_track.map(|m| m.range).collect();
     for rest in explained.missing_in(hole).as_slice() {
+        let touches = |g: &&mut Gap| g.range.end == rest.start || g.range.start == rest.end;
+        if rest.duration() <= half
+            && let Some(beside) = gaps.iter_mut().find(touches)
+        {
+            beside.range = Range::new(beside.range.start.min(rest.start), beside.range.end.max(rest.end));
+            continue;
+        }
         let listed = !track.seen.clip(*rest).is_empty();
         let reason = if listed {
             "it left the window before it was captured"
@@ -100,8 +118,6 @@ fn merge(mut gaps: Vec<Gap>) -> Vec<Gap> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::grid::Grid;
 
@@ -139,11 +155,28 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_before_a_first_segment_that_could_not_be_had_is_no_gap() {
+        let misses = [Gap { track: "audio=1".into(), range: range(11_500, 13_500), reason: "404".into() }];
+        let got = found(track(&[13_500, 15_500, 17_500, 19_500], &[range(5_000, 30_000)]), &misses);
+        assert_eq!(got, [(range(11_500, 13_500), "404".into())]);
+        let got = found(track(&[], &[range(5_000, 13_500)]), &misses);
+        assert_eq!(got[0], (range(11_500, 13_500), "404".into()), "even where no segment could be had");
+    }
+
+    #[test]
     fn holes_are_told_apart_by_their_reasons() {
         let misses = [Gap { track: "audio=1".into(), range: range(12_000, 14_000), reason: "404".into() }];
         let got = found(track(&[10_000, 18_000], &[range(0, 15_900), range(18_000, 30_000)]), &misses);
         let left = "it left the window before it was captured".to_owned();
         assert_eq!(got, [(range(12_000, 14_000), "404".into()), (range(14_000, 18_000), left)]);
+    }
+
+    #[test]
+    fn what_rounding_leaves_beside_a_missed_segment_is_part_of_its_gap() {
+        let reason = "404".to_owned();
+        let misses = [Gap { track: "audio=1".into(), range: range(12_020, 13_980), reason: reason.clone() }];
+        let got = found(track(&[10_000, 14_001, 16_000, 18_000], &[range(0, 30_000)]), &misses);
+        assert_eq!(got, [(range(12_000, 14_001), reason)]);
     }
 
     #[test]
@@ -162,6 +195,17 @@ mod tests {
         let got = gaps(cell(), ms(13_900), &[evidence], &[]);
         assert_eq!(got.len(), 1);
         assert_eq!((got[0].range, got[0].reason.as_str()), (range(10_000, 14_000), BEFORE_THE_ARCHIVE));
+    }
+
+    #[test]
+    fn a_track_that_begins_up_to_a_segment_after_the_others_has_no_gap_there_unless_the_source_held_more() {
+        let evidence = |held_from| track(&[14_000, 16_000, 18_000], &[range(held_from, 30_000)]);
+        let reasons = |held_from, since| -> Vec<String> {
+            gaps(cell(), ms(since), &[evidence(held_from)], &[]).into_iter().map(|g| g.reason).collect()
+        };
+        assert_eq!(reasons(14_000, 12_100), [BEFORE_THE_ARCHIVE]);
+        assert_eq!(reasons(14_000, 11_900).len(), 2, "more than a segment");
+        assert_eq!(reasons(12_100, 12_100).len(), 2, "the source held it");
     }
 
     #[test]

@@ -104,6 +104,7 @@ impl Spool {
         Ok(())
     }
 
+<<<<<<< HEAD
     /// Lets the disk begin with what has come, while more is fetched, so that [`Spool::sync`] does not wait for all of it
     /// at the end. On Linux this advice starts the write-out of dirty pages, and drops none that are not written yet; where
     /// it is not taken, only time is lost.
@@ -118,18 +119,32 @@ impl Spool {
 
     /// Puts another header in front of the fragments: tracks or sample entries have joined. The fragments are copied to a
     /// new file, which is locked before it takes the old one's name, so that the lock is never free.
+=======
+    /// Puts another header in front of the fragments: tracks or sample entries have joined.
+>>>>>>> main
     pub(crate) fn replace_header(&mut self, old_len: u64, header: &[u8]) -> Result<()> {
+        self.replace(header, old_len)
+    }
+
+    /// Begins again with an empty file. The old one is left as it is: it may have a second name in the archive.
+    pub(crate) fn start_over(&mut self) -> Result<()> {
+        self.replace(&[], self.len)
+    }
+
+    /// Takes a new file in place of the old one: `head`, and what the old one has from `from` on. The new file is locked
+    /// before it takes the name, so that the lock is never free.
+    fn replace(&mut self, head: &[u8], from: u64) -> Result<()> {
         let path = self.path.with_extension("new");
         let mut replace = || -> Result<(File, u64)> {
             let mut file =
                 OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
             file.try_lock().map_err(|_| Error::new(Kind::Busy, "another process has it"))?;
-            file.write_all(header)?;
-            self.file.seek(SeekFrom::Start(old_len))?;
+            file.write_all(head)?;
+            self.file.seek(SeekFrom::Start(from))?;
             let moved = std::io::copy(&mut self.file, &mut file)?;
             file.sync_all()?;
             std::fs::rename(&path, &self.path)?;
-            Ok((file, header.len() as u64 + moved))
+            Ok((file, head.len() as u64 + moved))
         };
         (self.file, self.len) = replace().with_context(|| format!("rewrite {}", self.path.display()))?;
         self.written_out = self.len;

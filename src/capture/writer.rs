@@ -4,6 +4,7 @@
 //! (the last segment before a kill is fetched again) is left out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -17,8 +18,13 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::media::{
     Fragment, HeaderTrack, Index, IndexEntry, Init, Placement, TrackIndex, fragments, header, tail,
 };
-use crate::source::InitRef;
-use crate::time::{MediaTime, Range, Time};
+use crate::source::{InitRef, Segment};
+use crate::time::{MediaTime, Range, Time, human_duration};
+
+/// A segment that lasts more than so many times what the manifest says is not what the manifest means.
+const OVERLONG: u32 = 4;
+/// Short segments are more off than long ones, and do less harm.
+const SHORTEST_OVERLONG: Duration = Duration::from_secs(4);
 
 /// One track as the writer sees it.
 #[derive(Debug, Clone)]
@@ -98,6 +104,12 @@ impl Writer {
     /// The tracks that segments will come for, each with its first init segment: one header for all of them now, instead of
     /// a new one with each.
     pub(crate) fn expect(&mut self, tracks: Vec<WriterTrack>, first: &[(u32, Arc<Init>)]) -> Result<()> {
+        for track in &tracks {
+            // What a killed run has written and not checkpointed is known from the file alone.
+            if self.index.tracks.iter().any(|t| t.track_id == track.id) {
+                self.progress.track(&track.name).id = Some(track.id);
+            }
+        }
         self.tracks = tracks;
         let mut header = self.header.clone();
         for (id, init) in first {
@@ -111,11 +123,12 @@ impl Writer {
         let Some(track) = self.tracks.get(arrived.wanted.track).cloned() else { return Ok(()) };
         let init = &arrived.init;
         let found = fragments(init, &arrived.bytes)?;
+        let segment = &arrived.wanted.segment;
+        refuse_overlong(segment, init, &found)?;
         let own = found.first().map_or(1, |f| f.info.sample_description_index);
         let mut header = self.header.clone();
         join_track(&mut header, track.id, init, own);
         self.use_header(header)?;
-        let segment = &arrived.wanted.segment;
         let first = found.first().and_then(|f| f.info.decode_time);
         let clock = MediaClock {
             timescale: init.timescale(),
@@ -259,6 +272,20 @@ impl Writer {
         }
         .context("finish the chunk")
     }
+}
+
+/// Refuses media that lasts far longer than the manifest says: it would pass for all that it lies over. Encoders that
+/// cut where they can are up to half a segment off, and rarely more.
+fn refuse_overlong(segment: &Segment, init: &Init, found: &[Fragment<'_>]) -> Result<()> {
+    let (start, end) = bounds(segment);
+    let announced = end.since(start);
+    let ticks = found.iter().fold(0_i64, |sum, f| sum.saturating_add(f.info.duration_ticks));
+    let lasts = Duration::from_nanos(u64::try_from(init.timescale().ns(ticks)).unwrap_or(0));
+    if lasts <= announced.saturating_mul(OVERLONG).max(SHORTEST_OVERLONG) {
+        return Ok(());
+    }
+    let (lasts, announced) = (human_duration(lasts), human_duration(announced));
+    Err(Error::new(Kind::Invalid, format!("its samples last {lasts}, and the manifest says {announced}")))
 }
 
 /// Makes sure that the header has the track, and a sample entry for sample entry `own` of `init`.

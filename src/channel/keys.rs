@@ -64,7 +64,7 @@ pub const KEYS: &[Key] = &[
         "channel_url",
         Form::Text,
         "\"https://example.com/live/news.isml\"",
-        "Where the live stream is: a publishing point (.isml), or a DASH, HLS or Smooth manifest.",
+        "Where the live stream is: a publishing point (.isml), or a DASH manifest.",
     ),
     with("enabled", Form::Switch, "true", "false leaves the channel alone, and keeps its archive."),
     with(

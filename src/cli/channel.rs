@@ -7,6 +7,7 @@ use url::Url;
 
 use super::exit::Exit;
 use super::out::{self, FAINT, STRONG, WARN, styled};
+use super::screen::counted;
 use super::site::{Places, name};
 use crate::channel::Name;
 use crate::channels::Channels;
@@ -197,9 +198,10 @@ fn describe(url: &Url, timeline: &Timeline) -> Result<String> {
         line("lag", format!("{shown} behind its clock"));
     }
     for (n, track) in timeline.tracks.iter().enumerate() {
-        let holes = track.held.as_slice().len().saturating_sub(1);
-        let note =
-            if holes > 0 { styled(FAINT, format!("  {holes} gaps in the window")) } else { String::new() };
+        let note = match track.held.as_slice().len() {
+            0 | 1 => String::new(),
+            n => styled(FAINT, format!("  {} in the window", counted(n as u64 - 1, "gap"))),
+        };
         line(if n == 0 { "tracks" } else { "" }, format!("{}{note}", track.track));
     }
     for note in &timeline.notes {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::out;
+use super::screen::counted;
 use super::site::{Places, Site};
 use crate::capture::{BEFORE_THE_ARCHIVE, Captured};
 use crate::check::{ChannelReport, Done, Options, check};
@@ -14,7 +15,7 @@ use crate::error::Result;
 use crate::grid::Cell;
 use crate::ledger::Gap;
 use crate::plan::{Action, Decision, Standing, urgency};
-use crate::time::{human_duration, parse_duration};
+use crate::time::{Range, human_duration, parse_duration};
 
 /// Find and capture what the archive lacks: the cron job
 ///
@@ -72,16 +73,30 @@ pub(super) fn complain(report: &ChannelReport) {
         let of_chunk = |what: &str| format!("channel {}: chunk {}: {what}", report.name, done.decision.cell);
         match &done.result {
             Err(error) => out::complain_of(error),
-            Ok(Captured::Lost) => {
-                let hint = "check more often than the window is long; npvr status shows what else is at risk";
-                out::complain(of_chunk(&format!("lost: {}", done.decision.reason)), Some(hint));
-            }
             Ok(Captured::Partial { gaps, .. }) => {
                 let hint = format!("all gaps: npvr status --gaps {}", report.name);
                 out::complain(of_chunk(&format!("stored with gaps: {}", gaps_in_words(gaps))), Some(&hint));
             }
             Ok(_) => {}
         }
+    }
+    complain_of_losses(report);
+}
+
+/// Tells what was lost: after a long pause that is many chunks, which are told as one where they join.
+fn complain_of_losses(report: &ChannelReport) {
+    let mut lost: Vec<&Decision> =
+        report.done.iter().filter(|d| matches!(d.result, Ok(Captured::Lost))).map(|d| &d.decision).collect();
+    lost.sort_by_key(|d| d.cell);
+    for run in lost.chunk_by(|a, b| a.cell.end() == b.cell.start() && a.reason == b.reason) {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+        let range = Range::new(first.cell.start(), last.cell.end());
+        let chunks = counted(run.len() as u64, "chunk");
+        let hint = "check more often than the window is long; npvr status shows what else is at risk";
+        out::complain(
+            format!("channel {}: {range}: {chunks} lost: {}", report.name, first.reason),
+            Some(hint),
+        );
     }
 }
 
@@ -105,13 +120,12 @@ fn summary(reports: &[ChannelReport]) -> String {
         ("lost", "lost"),
         ("failed", "failed"),
     ];
-    let counted = words.map(|(of, told)| (count(of), told));
+    let counts = words.map(|(of, told)| (count(of), told));
     let told: Vec<String> =
-        counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     let told =
         if told.is_empty() { "nothing new".to_owned() } else { format!("chunks: {}", told.join(", ")) };
-    let noun = if reports.len() == 1 { "channel" } else { "channels" };
-    format!("{} {noun} checked; {told}", reports.len())
+    format!("{} checked; {told}", counted(reports.len() as u64, "channel"))
 }
 
 /// What would be done, the most urgent first; what is archived is only counted.

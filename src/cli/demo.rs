@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::exit::Exit;
 use super::out;
-use super::screen::{human_bytes, render};
+use super::screen::{counted, human_bytes, render};
 use super::site::{Places, Site, name};
 use crate::channel::Channel;
 use crate::check::check;
@@ -21,6 +21,8 @@ use crate::verify::{Verified, verify};
 const CHANNEL: &str = "demo";
 /// How long its chunks are: short enough to see some in a minute.
 const CHUNK: &str = "PT10S";
+/// What the simulated origin still holds: enough for a backlog, and for chunks to be waited for.
+const WINDOW: Duration = Duration::from_secs(180);
 /// The demo's cron line.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 const REDRAW: Duration = Duration::from_millis(500);
@@ -38,8 +40,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<Exit> {
     let folder =
         tempfile::Builder::new().prefix("npvr-demo-").tempdir().context("make a temporary folder")?;
-    let window = Duration::from_secs(60);
-    let sim = sim::serve(sim::Options { window, ..sim::Options::default() }).await?;
+    let sim = sim::serve(sim::Options { window: WINDOW, ..sim::Options::default() }).await?;
     let (site, channel) = set_up(folder.path(), &sim)?;
     let length = args.length.or_else(|| (!out::is_terminal()).then_some(UNWATCHED));
     let began = Tick::now();
@@ -53,6 +54,8 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
     let verified = read_back(&site, &channel, folder.path()).await?;
     sim.stop().await;
     let (line, exit) = verdict(&verified, problems, began.elapsed());
+    // Ctrl-C has left its mark on the line of the cursor.
+    out::data(if out::is_terminal() { "\n" } else { "" })?;
     out::data(&line)?;
     verified.problems.iter().for_each(|problem| out::complain(problem, None));
     Ok(exit)
@@ -102,13 +105,13 @@ async fn read_back(site: &Site, channel: &Channel, folder: &Path) -> Result<Veri
 
 fn verdict(verified: &Verified, problems: usize, took: Duration) -> (String, Exit) {
     let Verified { chunks, bytes, fragments, .. } = verified;
-    let archived = format!("{chunks} chunks, {fragments} fragments, {}", human_bytes(*bytes));
+    let archived = format!("{}, {fragments} fragments, {}", counted(*chunks, "chunk"), human_bytes(*bytes));
     let took = human_duration(took);
     match verified.problems.len() + problems {
         0 if *chunks > 0 => {
             (format!("archived in {took}: {archived}; all of it read back and verified\n"), Exit::Well)
         }
         0 => (format!("nothing was archived in {took}\n"), Exit::Problem),
-        n => (format!("archived in {took}: {archived}; {n} problems\n"), Exit::Problem),
+        n => (format!("archived in {took}: {archived}; {}\n", counted(n as u64, "problem")), Exit::Problem),
     }
 }

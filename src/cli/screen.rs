@@ -12,8 +12,19 @@ const MOST_LINES: usize = 4;
 
 /// The status of all channels, a paragraph each.
 pub(super) fn render(status: &Status) -> String {
-    let paragraphs: Vec<String> = status.channels.iter().map(|c| channel(c, status.now)).collect();
-    paragraphs.join("\n")
+    let mut text = String::new();
+    for c in &status.channels {
+        text += &channel(c, status.now);
+        text.push('\n');
+    }
+    let legend = [
+        (Slot::Archived, "archived"),
+        (Slot::Partial, "with gaps"),
+        (Slot::Missing, "missing"),
+        (Slot::Open, "not yet"),
+    ];
+    let legend = legend.map(|(of, word)| format!("{} {}", slot(of), styled(FAINT, word)));
+    text + &legend.join("  ") + "\n"
 }
 
 /// Every gap, a line each, oldest first.
@@ -56,19 +67,21 @@ fn channel(c: &ChannelStatus, now: Time) -> String {
     let mut line = |label: &str, said: String| {
         let _ = writeln!(text, "  {label:<14}  {said}");
     };
-    line("", summary(c, now));
+    line("", archive(c));
+    line("", last_check(c, now));
     if let Some(error) = &c.error {
         line("source", styled(BAD, error));
     }
     for risk in c.at_risk.iter().take(MOST_LINES) {
-        let left = human_duration(risk.deadline.since(now));
-        let said = format!(
-            "{}, lost from {} (in {left}): {}",
-            short(risk.cell),
-            risk.deadline.time_of_day(),
-            risk.reason
-        );
-        line("at risk", styled(WARN, said));
+        let when = match risk.deadline > now {
+            true => format!(
+                "lost from {} (in {})",
+                risk.deadline.time_of_day(),
+                human_duration(risk.deadline.since(now))
+            ),
+            false => "being lost".to_owned(),
+        };
+        line("at risk", styled(WARN, format!("{}, {when}: {}", short(risk.cell), risk.reason)));
     }
     for job in c.running.iter().take(MOST_LINES) {
         line("running", format!("job {}: {}, {} segments so far", job.id, short(job.cell), job.segments));
@@ -91,31 +104,39 @@ fn channel(c: &ChannelStatus, now: Time) -> String {
     text
 }
 
-/// Span, chunks and bytes, last chunk, lag, last check: in one line.
-fn summary(c: &ChannelStatus, now: Time) -> String {
+/// How long and how large the archive is.
+fn archive(c: &ChannelStatus) -> String {
     let mut parts = Vec::new();
     if !c.enabled {
         parts.push(styled(WARN, "disabled"));
     }
-    let Some(span) = c.span else {
-        parts.push(styled(WARN, "never checked: run npvr check"));
-        return parts.join(" · ");
-    };
-    parts.push(format!("{} since {}", human_duration(span.duration()), span.start.floor_s()));
-    let chunks = c.counts.complete + c.counts.partial;
-    parts.push(format!("{chunks} chunks, {}", human_bytes(c.counts.bytes)));
+    match c.span {
+        Some(span) => {
+            parts.push(format!("{} since {}", human_duration(span.duration()), span.start.floor_s()));
+            let chunks = counted(c.counts.complete + c.counts.partial, "chunk");
+            parts.push(format!("{chunks}, {}", human_bytes(c.counts.bytes)));
+        }
+        None => parts.push("nothing archived yet".to_owned()),
+    }
     if c.counts.lost > 0 {
         parts.push(styled(BAD, format!("{} lost", c.counts.lost)));
     }
+    parts.join(" · ")
+}
+
+/// The latest chunk, how far the source lags, and when that was seen.
+fn last_check(c: &ChannelStatus, now: Time) -> String {
+    let mut parts = Vec::new();
     if let Some(cell) = c.last_chunk {
-        parts.push(format!("last {}", short(cell)));
+        parts.push(format!("last chunk {}", short(cell)));
     }
     if let Some(lag) = c.lag_s {
         parts.push(format!("lag {}", human_duration(std::time::Duration::from_secs(lag))));
     }
-    if let Some(checked) = c.checked {
-        parts.push(format!("checked {} ago", human_duration(now.since(checked))));
-    }
+    parts.push(match c.checked {
+        Some(at) => format!("checked {} ago", human_duration(now.since(at))),
+        None => styled(WARN, format!("never checked: run npvr check {}", c.name)),
+    });
     parts.join(" · ")
 }
 
@@ -126,6 +147,11 @@ fn slot(slot: Slot) -> String {
         Slot::Partial => styled(WARN, '▒'),
         Slot::Missing => styled(BAD, '×'),
     }
+}
+
+/// `1 chunk`, `2 chunks`.
+pub(super) fn counted(n: u64, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 /// `12:55:00–13:00:00`.

@@ -1,3 +1,5 @@
+//! Plans for a made-up channel: each decision, its reason and its deadline, and what no input may make of them.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -121,6 +123,19 @@ fn a_failed_cell_waits_for_its_retry_unless_it_would_be_lost_meanwhile() {
     assert_eq!((decisions[0].standing, decisions[0].action), (Standing::AtRisk, CAPTURE));
     assert!(decisions[0].last_chance);
     assert_eq!(decisions[0].deadline, Some(at(3600)));
+}
+
+#[test]
+fn after_the_end_of_a_presentation_nothing_is_missing_and_what_was_begun_is_brought_to_its_end() {
+    let over = |held: &[Range]| Timeline { live: false, ..live(4_000, both(held)) };
+    let begun = known(300, Record::Capturing { until: Some(at(400)) });
+    let complete = known(0, Record::Complete);
+    let end = over(&[range(0, 450)]);
+    assert_eq!(decide(&end, &[complete.clone(), begun.clone()])[1], (Standing::Ready, CAPTURE));
+    assert_eq!(decide(&end, &[complete.clone(), begun.clone()]).len(), 2, "and nothing up to now");
+    // ffmpeg's last manifest has no clock: what it holds lies in 1970.
+    let lost_its_clock = over(&[Range::new(Time::EPOCH, Time::from_s(60))]);
+    assert_eq!(decide(&lost_its_clock, &[complete, begun])[1], (Standing::Ready, CAPTURE));
 }
 
 #[test]

@@ -161,14 +161,9 @@ fn write_set(
     *out += "    </AdaptationSet>\n";
 }
 
-fn write_template(
-    out: &mut String,
-    period: &Period,
-    track: &SimTrack,
-    runs: &[ops::Range<i64>],
-    show: Show<'_>,
-) {
-    let (initialization, media, addressing) = match show.manners {
+/// The patterns for init and media segments, and how segments are addressed.
+fn names(manners: Manners<'_>) -> (String, String, Addressing) {
+    match manners {
         Manners::Unified(name) => (
             format!("{name}-$RepresentationID$.dash"),
             format!("{name}-$RepresentationID$-$Time$.dash"),
@@ -181,7 +176,17 @@ fn write_template(
             };
             ("$RepresentationID$/init.mp4".to_owned(), media.to_owned(), addressing)
         }
-    };
+    }
+}
+
+fn write_template(
+    out: &mut String,
+    period: &Period,
+    track: &SimTrack,
+    runs: &[ops::Range<i64>],
+    show: Show<'_>,
+) {
+    let (initialization, media, addressing) = names(show.manners);
     let period_start = if period.index == 0 { 0 } else { period.segments.start };
     let _ = write!(
         out,

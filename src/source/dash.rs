@@ -13,7 +13,7 @@ use super::mpd::{self, Presentation};
 use super::watch::Watch;
 use super::{Options, Resource, Source, TrackListing};
 use crate::clock::Tick;
-use crate::error::{Context, Result};
+use crate::error::Result;
 use crate::time::Range;
 use crate::timeline::Timeline;
 use crate::track::Select;
@@ -62,10 +62,10 @@ pub(super) async fn presentation(
     select: &[Select],
 ) -> Result<Presentation> {
     let document = client.document(url).await?;
-    let mpd = mpd::parse(document.text()?).with_context(|| document.shown())?;
+    let mpd = document.text().and_then(mpd::parse).map_err(|e| document.unusable(e))?;
     let (now, note) = watch.read(client, &document, &mpd).await;
-    let mut presentation =
-        Presentation::new(&mpd, &document.url, now, select).with_context(|| document.shown())?;
+    let presentation = Presentation::new(&mpd, &document.url, now, select);
+    let mut presentation = presentation.map_err(|e| document.unusable(e))?;
     presentation.notes.extend(note);
     Ok(presentation)
 }

@@ -46,6 +46,8 @@ pub(super) struct Client {
     headers: HeaderMap,
     basic: Option<(String, Option<Secret>)>,
     read_timeout: Duration,
+    /// To connect, and then to answer.
+    answer_timeout: Duration,
     limits: Limits,
 }
 
@@ -64,9 +66,19 @@ impl Document {
     /// # Errors
     /// [`Kind::Invalid`] if it is not UTF-8, which both XML's default and all manifests are.
     pub(super) fn text(&self) -> Result<&str> {
-        std::str::from_utf8(&self.body).map_err(|e| {
-            Error::new(Kind::Invalid, format!("not UTF-8 at byte {}", e.valid_up_to())).context(self.shown())
-        })
+        std::str::from_utf8(&self.body)
+            .map_err(|e| Error::new(Kind::Invalid, format!("not UTF-8 at byte {}", e.valid_up_to())))
+    }
+
+    /// What is wrong with it, and where it came from; and what to do, if it is not what it should be.
+    pub(super) fn unusable(&self, e: Error) -> Error {
+        let e = e.context(self.shown());
+        match e.kind() {
+            Kind::Invalid => {
+                e.hint("no player could use it either: check channel_url, and look at what the source sends")
+            }
+            _ => e,
+        }
     }
 
     /// `fetch https://…`: the context of what is wrong with it.
@@ -111,6 +123,7 @@ impl Client {
             headers,
             basic: options.username.clone().map(|user| (user, options.password.clone())),
             read_timeout: options.read_timeout,
+            answer_timeout: options.connect_timeout.saturating_add(options.read_timeout),
             limits: Limits::new(options.max_connections, options.max_bytes_per_s),
         })
     }
@@ -223,9 +236,9 @@ impl Client {
             request = request.header(RANGE, range).header(ACCEPT_ENCODING, "identity");
         }
         // Connecting has its own limit; the headers have to follow in the time that any pause may take.
-        match tokio::time::timeout(self.read_timeout.saturating_mul(2), request.send()).await {
+        match tokio::time::timeout(self.answer_timeout, request.send()).await {
             Ok(sent) => sent.map_err(from_transport),
-            Err(_) => Err(stalled(self.read_timeout.saturating_mul(2))),
+            Err(_) => Err(stalled(self.answer_timeout)),
         }
     }
 
@@ -237,7 +250,10 @@ impl Client {
         mut share: Option<&mut Share<'_>>,
     ) -> Result<Bytes, Failure> {
         let limit = if what == What::Media { MAX_MEDIA_BYTES } else { MAX_DOCUMENT_BYTES };
-        let too_large = || Error::new(Kind::Invalid, format!("larger than {} MiB", limit >> 20));
+        let too_large = || {
+            Error::new(Kind::Invalid, format!("larger than {} MiB", limit >> 20))
+                .hint("neither a manifest nor a segment is that large: check channel_url")
+        };
         let announced = response.content_length().unwrap_or(0);
         if announced > limit {
             return Err(too_large().into());

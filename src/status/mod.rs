@@ -165,8 +165,14 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
     let observed = ledger.observed(name)?;
     let outlook = Outlook::read(observed.as_ref().map(|(_, text)| text.as_str()));
     let kept = Range::new(now.minus(channel.archive_length), Time::MAX);
-    let rows = ledger.cells(name, kept)?;
+    let mut rows = ledger.cells(name, kept)?;
     let gaps: Vec<Gap> = ledger.gaps(name, kept)?.into_iter().filter_map(gap).collect();
+    // The first chunk of an archive lacks nothing that was promised.
+    for row in rows.iter_mut().filter(|row| row.state == State::Partial) {
+        if !gaps.iter().any(|gap| gap.cell == row.cell) {
+            row.state = State::Complete;
+        }
+    }
     let running =
         ledger.jobs(&JobFilter { channel: Some(name.to_owned()), running_only: true, limit: 100 })?;
     let mut at_risk = outlook.at_risk;

@@ -84,6 +84,12 @@ impl Time {
         Time::from_s(self.s())
     }
 
+    /// To whole milliseconds, rounded down.
+    #[must_use]
+    pub const fn floor_ms(self) -> Time {
+        Time(self.0 - self.0.rem_euclid(1_000_000))
+    }
+
     fn chrono(self) -> DateTime<Utc> {
         DateTime::from_timestamp_nanos(self.0)
     }

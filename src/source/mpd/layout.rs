@@ -81,14 +81,21 @@ impl Piece {
 /// # Errors
 /// [`Kind::Unsupported`] if nothing in it can be followed, [`Kind::Invalid`] if a timeline makes no sense.
 pub(super) fn lay_out(mpd: &Mpd, base: &Url, now: Time) -> Result<(Vec<Laid>, Vec<String>)> {
-    let mut layout = Layout { tracks: Vec::new(), notes: Vec::new(), runs: 0, now, dynamic: mpd.dynamic };
+    let mut layout = Layout {
+        tracks: Vec::new(),
+        notes: Vec::new(),
+        runs: 0,
+        now,
+        dynamic: mpd.dynamic,
+        depth: mpd.time_shift,
+    };
     let zero = mpd.availability_start.unwrap_or_else(|| {
         layout.note("the manifest has no availabilityStartTime: 1970-01-01T00:00:00Z is taken".into());
         Time::EPOCH
     });
     let base = joined(base, mpd.base.as_deref())?;
     for (period, place) in layout.place(mpd, zero) {
-        layout.period(period, place, &base, mpd.time_shift)?;
+        layout.period(period, place, &base)?;
     }
     if layout.tracks.is_empty() {
         let why = layout.notes.last().map_or("it lists no representation", String::as_str);
@@ -110,6 +117,8 @@ struct Layout {
     runs: usize,
     now: Time,
     dynamic: bool,
+    /// `timeShiftBufferDepth`.
+    depth: Option<Duration>,
 }
 
 impl Layout {
@@ -141,7 +150,7 @@ impl Layout {
         places
     }
 
-    fn period(&mut self, period: &Period, place: Place, base: &Url, depth: Option<Duration>) -> Result<()> {
+    fn period(&mut self, period: &Period, place: Place, base: &Url) -> Result<()> {
         if period.remote {
             self.note("a period stands in another document (xlink): it is not followed".into());
         }
@@ -152,7 +161,7 @@ impl Layout {
             let base = joined(&base, set.base.as_deref())?;
             let mut shared: Option<Shared> = None;
             for representation in &set.representations {
-                match self.offer(period, set, representation, place, &base, depth, &mut shared) {
+                match self.offer(period, set, representation, place, &base, &mut shared) {
                     Ok(Ok(offer)) => offers.push(offer),
                     Ok(Err(why)) => self.note(why),
                     Err(e) => {
@@ -169,7 +178,6 @@ impl Layout {
     }
 
     /// The track and the segments of a representation, or why it is left out.
-    #[expect(clippy::too_many_arguments, reason = "one per level that attributes are inherited from")]
     fn offer(
         &mut self,
         period: &Period,
@@ -177,7 +185,6 @@ impl Layout {
         representation: &Representation,
         place: Place,
         base: &Url,
-        depth: Option<Duration>,
         shared: &mut Option<Shared>,
     ) -> Result<Result<(Track, Piece), String>> {
         let track = match classify(set, representation) {
@@ -205,7 +212,7 @@ impl Layout {
         let base = joined(base, representation.base.as_deref())?;
         let timescale = Timescale::new(template.timescale.unwrap_or(1))?;
         let offset = epoch_offset(&template, place.start, timescale)?;
-        let runs = self.runs(&template, place, offset, timescale, depth, shared)?;
+        let runs = self.runs(&template, place, offset, timescale, shared)?;
         let common = representation.common.inherit(&set.common);
         let init = InitRef {
             media: Resource { url: joined(&base, Some(&init.fill(0, 0)))?, bytes: initialization.bytes },
@@ -223,7 +230,6 @@ impl Layout {
         place: Place,
         offset: i64,
         timescale: Timescale,
-        depth: Option<Duration>,
         shared: &mut Option<Shared>,
     ) -> Result<Arc<[Run]>> {
         let start_number = template.start_number.unwrap_or(1);
@@ -244,7 +250,7 @@ impl Layout {
         let runs = match (&template.timeline, template.duration) {
             (Some(entries), _) => resolve(entries, start_number, open)?,
             (None, Some(duration)) => {
-                let window = depth.filter(|_| self.dynamic).map(|d| media(self.now.minus(d)));
+                let window = self.depth.filter(|_| self.dynamic).map(|d| media(self.now.minus(d)));
                 let zero = media(place.start);
                 constant(duration, zero, (start_number, template.end_number), window, open)?
             }
@@ -252,11 +258,7 @@ impl Layout {
                 return Err(invalid("a SegmentTemplate with neither @duration nor a SegmentTimeline"));
             }
         };
-        let upto = place.end.map_or(i64::MAX, |end| media(end.minus(PERIOD_SLACK)));
-        let within: Arc<[Run]> = between(&runs, i64::MIN, upto).collect();
-        // Static manifests of a part of a live archive give the length of that part, and times on the epoch. A timeline that
-        // lies wholly beyond the end of its period is believed, and that end is not.
-        let runs = if within.is_empty() { Arc::from(runs) } else { within };
+        let runs = until(runs, place.end.map_or(i64::MAX, |end| media(end.minus(PERIOD_SLACK))));
         self.runs = self.runs.saturating_add(runs.len());
         if self.runs > MAX_RUNS {
             return Err(invalid(format!("more than {MAX_RUNS} entries in all timelines")));
@@ -330,6 +332,14 @@ struct Shared {
     timeline: Arc<[Entry]>,
     key: (u64, i64, Timescale),
     runs: Arc<[Run]>,
+}
+
+/// The runs up to the end of their period, in media ticks. An origin that cuts a static manifest out of a live one may count
+/// the length from the cut, and times from the epoch: where no segment at all would be left, the list is believed, and
+/// the length is not.
+fn until(runs: Vec<Run>, end: i64) -> Arc<[Run]> {
+    let inside: Arc<[Run]> = between(&runs, i64::MIN, end).collect();
+    if inside.is_empty() { runs.into() } else { inside }
 }
 
 /// What is added to media time to get to the epoch, in ticks.

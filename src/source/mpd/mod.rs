@@ -1,6 +1,6 @@
 //! DASH manifests (ISO/IEC 23009-1): text in, per-track timelines and segment lists out.
 //!
-//! Pure: no clock and no network, so that it can be fuzzed and tested with plain values. [`parse`] reads the document
+//! Pure: no clock and no network, so that it can be fuzzed and tested with plain values. [`parse()`] reads the document
 //! into a small [`Mpd`]; [`Presentation::new`] lays that out on the Unix epoch for one moment.
 
 mod layout;
@@ -43,6 +43,7 @@ pub struct Presentation {
     pub notes: Vec<String>,
     now: Time,
     time_shift: Option<Duration>,
+    begins: Time,
     tracks: Vec<Held>,
 }
 
@@ -65,7 +66,8 @@ impl Presentation {
         let selected = laid.into_iter().filter(|l| is_selected(select, &l.track));
         let mut tracks: Vec<Held> = selected.map(Held::new).collect();
         tracks.sort_by_cached_key(|t| t.laid.track.order());
-        Ok(Presentation { live: mpd.dynamic, notes, now, time_shift: mpd.time_shift, tracks })
+        let begins = mpd.availability_start.unwrap_or(Time::EPOCH);
+        Ok(Presentation { live: mpd.dynamic, notes, now, time_shift: mpd.time_shift, begins, tracks })
     }
 
     /// The selected tracks, in order.
@@ -87,9 +89,16 @@ impl Presentation {
     /// What the source holds. `settle` replaces two segments as the time after which a cell is settled.
     pub fn timeline(&self, settle: Option<Duration>) -> Timeline {
         let earliest = self.span().map_or(self.now, |s| s.start);
-        // What is listed may be more than the depth promises; what is older may go at any moment.
-        let depth = self.time_shift.filter(|_| self.live).map(|d| d.saturating_add(self.longest_segment()));
-        let window_start = depth.map_or(earliest, |d| earliest.max(self.now.minus(d)));
+        let segment = self.longest_segment();
+        let promised =
+            self.time_shift.filter(|_| self.live).map(|d| self.now.minus(d.saturating_add(segment)));
+        let window_start = match promised {
+            // It still has its first segment, so nothing has been dropped yet: the window grows until it is as long as promised.
+            Some(promised) if earliest <= self.begins.plus(segment) => promised,
+            // What is listed may be more than the depth promises; what is older may go at any moment.
+            Some(promised) => earliest.max(promised),
+            None => earliest,
+        };
         let track = |t: &Held| TrackTimeline {
             track: t.laid.track.clone(),
             held: t.held.clone(),

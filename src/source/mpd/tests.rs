@@ -105,6 +105,27 @@ fn ffmpegs_two_ways_to_address_one_stream_agree() {
 }
 
 #[test]
+fn a_window_that_has_not_dropped_anything_yet_begins_where_its_depth_says() {
+    let window_start = |first: u32, now: &str| {
+        let text = format!(
+            r#"<MPD type="dynamic" availabilityStartTime="2026-11-22T08:00:00Z" timeShiftBufferDepth="PT2M"><Period start="PT0S">
+            <AdaptationSet contentType="video"><SegmentTemplate media="$Time$.m4s" initialization="i.mp4"><SegmentTimeline>
+            <S t="{first}" d="2" r="9"/></SegmentTimeline></SegmentTemplate>
+            <Representation id="v" mimeType="video/mp4" bandwidth="1"/></AdaptationSet></Period></MPD>"#
+        );
+        lay(&text, now, &[]).timeline(None).window_start
+    };
+    assert_eq!(window_start(0, "2026-11-22T08:00:20Z"), at("2026-11-22T07:58:18Z"));
+    assert_eq!(
+        window_start(0, "2026-11-22T08:05:00Z"),
+        at("2026-11-22T08:02:58Z"),
+        "the encoder has stalled"
+    );
+    let dropped = window_start(10, "2026-11-22T08:00:30Z");
+    assert_eq!(dropped, at("2026-11-22T08:00:10Z"), "it drops more than it should");
+}
+
+#[test]
 fn a_live_encoders_times_count_from_its_start() {
     let live = lay(LIVE, "2026-11-22T08:44:06Z", &[]);
     let timeline = live.timeline(Some(Duration::from_secs(1)));
@@ -152,6 +173,14 @@ fn tracks_go_on_across_periods_where_they_match() {
     let some = Range::new(at("2025-01-01T00:00:10Z"), at("2025-01-01T00:00:12Z"));
     let some = periods.list(some).unwrap().remove(0);
     assert_eq!((some.inits.len(), some.segments[0].init), (1, 0), "only init segments that are used");
+}
+
+#[test]
+fn a_length_that_counts_from_the_cut_does_not_hide_what_is_listed() {
+    let cut = ORIGIN.replace("type=\"dynamic\"", "type=\"static\" mediaPresentationDuration=\"PT28S\"");
+    let cut = lay(&cut, "2024-09-04T08:00:00Z", &["audio"]);
+    assert_eq!(held(&cut.timeline(None), "audio=69000").len(), 2);
+    assert!(!cut.live);
 }
 
 #[test]

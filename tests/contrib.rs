@@ -1,0 +1,192 @@
+//! What is installed beside the program: crontab, systemd units and the example of a channel.
+//!
+//! Nobody runs these files here, so nobody would notice that they had gone stale. systemd itself reads the units, the real
+//! program parses every command line, and the example has to name every key that there is.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use npvr::channel::{Channel, Form, KEYS, Layer};
+
+/// Where the files of `contrib` expect the program.
+const INSTALLED: &str = "/usr/local/bin/npvr";
+/// The highest exposure level of the service, in tenths: 2.0 of 10.
+const EXPOSURE: &str = "20";
+
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn run(program: &str, args: &[&str]) -> Output {
+    let output = Command::new(program).args(args).output();
+    output.unwrap_or_else(|e| panic!("{program}: {e}; tests/run installs what the tests need"))
+}
+
+/// Standard output and standard error.
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
+}
+
+/// A job of the crontab; one that is offered as a comment counts too.
+fn jobs() -> Vec<(Vec<String>, String, String)> {
+    let crontab = read("contrib/crontab");
+    assert!(crontab.ends_with('\n'), "cron ignores a last line without its end");
+    let lines = crontab.lines().map(|l| l.trim_start_matches("# ")).filter(|l| l.starts_with("* "));
+    let jobs = lines.map(|line| {
+        assert!(!line.contains('%'), "cron takes % for the end of the line: {line}");
+        let mut fields = line.split_whitespace().map(str::to_owned);
+        let when = fields.by_ref().take(5).collect();
+        let user = fields.next().unwrap();
+        (when, user, fields.collect::<Vec<_>>().join(" "))
+    });
+    jobs.collect()
+}
+
+/// The values of `key` in a unit.
+fn values(unit: &str, key: &str) -> Vec<String> {
+    let text = read(unit);
+    text.lines().filter_map(|l| l.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned).collect()
+}
+
+/// The units as they would be installed, but with the program that was built.
+fn installed_units(dir: &Path, more: &str) -> Vec<String> {
+    let units = ["npvr-check.service", "npvr-check.timer"].map(|name| {
+        let text = read(&format!("contrib/systemd/{name}")).replace(INSTALLED, env!("CARGO_BIN_EXE_npvr"));
+        let at = dir.join(name);
+        fs::write(&at, text.replace("[Service]", &format!("[Service]\n{more}"))).unwrap();
+        at.to_str().unwrap().to_owned()
+    });
+    units.to_vec()
+}
+
+/// What systemd has to say against the units; it exits with 0 whatever it says.
+fn verify(more: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let units = installed_units(dir.path(), more);
+    let args = ["verify", "--man=no"].into_iter().chain(units.iter().map(String::as_str));
+    said(&run("systemd-analyze", &args.collect::<Vec<_>>()))
+}
+
+#[test]
+fn systemd_has_nothing_to_say_against_the_units() {
+    assert_eq!(verify(""), "");
+}
+
+#[test]
+fn systemd_speaks_up_where_a_unit_is_wrong() {
+    assert!(verify("NoSuchKey=yes").contains("NoSuchKey"));
+}
+
+#[test]
+fn the_service_is_confined() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |more: &str, threshold: &str| {
+        let unit = &installed_units(dir.path(), more)[0];
+        let threshold = format!("--threshold={threshold}");
+        run("systemd-analyze", &["security", "--no-pager", "--offline=true", &threshold, unit])
+    };
+    let output = check("", EXPOSURE);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(!check("", "1").status.success(), "the threshold counts for nothing");
+}
+
+#[test]
+fn every_command_line_is_one_that_the_program_knows() {
+    let service = values("contrib/systemd/npvr-check.service", "ExecStart");
+    let lines: Vec<String> = service.into_iter().chain(jobs().into_iter().map(|(_, _, line)| line)).collect();
+    assert!(lines.len() >= 3, "{lines:?}");
+    for line in lines {
+        let (_, args) = line.split_once(INSTALLED).unwrap_or_else(|| panic!("not a run of npvr: {line}"));
+        // What stands before --help is parsed first: a flag that is not there is refused.
+        let args: Vec<&str> = args.split_whitespace().chain(["--help"]).collect();
+        let output = run(env!("CARGO_BIN_EXE_npvr"), &args);
+        let usage = format!("Usage: npvr {}", args[0]);
+        assert!(output.status.success() && said(&output).contains(&usage), "{line}\n{}", said(&output));
+    }
+    let unknown = run(env!("CARGO_BIN_EXE_npvr"), &["check", "--no-such-flag", "--help"]);
+    assert_eq!(unknown.status.code(), Some(2), "an unknown flag went through");
+}
+
+#[test]
+fn cron_and_systemd_run_as_the_same_user_on_the_same_folders() {
+    let sysusers = read("contrib/systemd/npvr.sysusers");
+    let user: Vec<&str> = sysusers.lines().find_map(|l| l.strip_prefix("u ")).unwrap().split(' ').collect();
+    let (name, home) = (user[0], *user.last().unwrap());
+    let service = "contrib/systemd/npvr-check.service";
+    assert_eq!(values(service, "User"), [name]);
+    assert_eq!(format!("/var/lib/{}", values(service, "StateDirectory")[0]), home);
+
+    let crontab = read("contrib/crontab");
+    assert!(crontab.lines().any(|l| l == format!("NPVR_STATE={home}")));
+    assert!(crontab.lines().any(|l| values(service, "Environment").contains(&l.to_owned())));
+    assert!(jobs().iter().all(|(when, user, _)| when.iter().all(|field| field == "*") && user == name));
+}
+
+#[test]
+fn systemd_makes_the_user_of_the_units() {
+    let empty = tempfile::tempdir().unwrap();
+    let root = format!("--root={}", empty.path().display());
+    let file = path("contrib/systemd/npvr.sysusers");
+    let output = run("systemd-sysusers", &["--dry-run", &root, file.to_str().unwrap()]);
+    assert!(output.status.success() && said(&output).contains("Creating user 'npvr'"), "{}", said(&output));
+}
+
+/// A key as it stands in a file: the line of its table, if it has one, and the start of its own line.
+fn lines_of(key: &str, form: Form) -> (Option<String>, String) {
+    match key.split_once('.') {
+        Some((table, inner)) => (Some(format!("[{table}]")), format!("{inner} =")),
+        None if form == Form::SecretTable => (None, format!("[{key}]")),
+        None => (None, format!("{key} =")),
+    }
+}
+
+#[test]
+fn the_example_of_a_channel_names_every_key_and_says_what_it_means() {
+    let example = read("channels.d/example.toml");
+    let lines: Vec<&str> = example.lines().collect();
+    for key in KEYS {
+        let note = format!("# {}", key.note);
+        let at = lines.iter().position(|l| *l == note).unwrap_or_else(|| panic!("no line says: {note}"));
+        let after: Vec<&str> = lines[at + 1..].iter().map(|l| l.trim_start_matches("# ")).collect();
+        let (table, start) = lines_of(key.name, key.form);
+        let own = usize::from(table.is_some());
+        assert!(
+            table.is_none_or(|t| after[0] == t) && after[own].starts_with(&start),
+            "{}: {after:?}",
+            key.name
+        );
+        if let Some(default) = key.default.filter(|_| key.name != "enabled") {
+            assert_eq!(after[0], format!("{} = {default}", key.name));
+        }
+    }
+}
+
+#[test]
+fn the_example_of_a_channel_is_valid_and_disabled_and_stays_so_with_every_key_set() {
+    let resolve = |text: &str| {
+        let layer = Layer::parse(text, "example.toml").unwrap_or_else(|e| panic!("{e}"));
+        let secret = |_: &_| Ok(npvr::secret::Secret::new("x"));
+        let channel = Channel::resolve(&"example".parse().unwrap(), &layer, &Layer::default(), &secret);
+        channel.unwrap_or_else(|e| panic!("{e}"))
+    };
+    let example = read("channels.d/example.toml");
+    assert!(!resolve(&example).enabled);
+
+    // Of the three ways to a password only one can hold.
+    let is_key = |line: &str| line.starts_with('[') || line.contains(" = ");
+    let other = |line: &str| line.starts_with("password =") || line.starts_with("password_env =");
+    let lines = example.lines().filter_map(|l| {
+        let line = l.strip_prefix("# ").filter(|l| is_key(l)).unwrap_or(l);
+        (!other(line)).then(|| format!("{line}\n"))
+    });
+    let all = resolve(&lines.collect::<String>());
+    assert!(!all.enabled && all.settle.is_some() && all.password.is_some() && all.disk_path.is_some());
+    assert_eq!(all.headers.len(), 1);
+}
