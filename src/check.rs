@@ -49,7 +49,8 @@ pub struct ChannelReport {
     pub name: String,
     /// Why it could not be checked, if it could not.
     pub error: Option<Error>,
-    /// What was decided on every cell.
+    /// What was decided on every cell. Cells that are archived are in it only if a range, or a dry run, was asked for: a
+    /// week of them, for every channel, is much to keep in memory for nobody.
     pub decisions: Vec<Decision>,
     /// What its source says that a person should know.
     pub notes: Vec<String>,
@@ -160,12 +161,11 @@ impl Run {
         match survey {
             Ok(survey) => {
                 report.notes = survey.timeline.notes;
-                report.decisions.clone_from(&survey.decisions);
                 if let Some(feed) = survey.feed {
                     let feed = Arc::new(feed);
                     let tracks: Arc<[String]> =
                         survey.timeline.tracks.iter().map(|t| t.track.name()).collect();
-                    for decision in survey.decisions {
+                    for decision in &survey.decisions {
                         let Some(action) = decision.action else { continue };
                         let row = survey.rows.binary_search_by_key(&decision.cell, |row| row.cell);
                         let attempts = row.map_or(0, |at| survey.rows[at].attempts);
@@ -178,10 +178,11 @@ impl Run {
                             action,
                             attempts,
                             since,
-                            decision,
+                            decision: decision.clone(),
                         });
                     }
                 }
+                report.decisions = survey.decisions;
             }
             Err(e) => report.error = Some(e.context(format!("channel {}", report.name))),
         }
@@ -289,8 +290,13 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
         sweep(place, &name, &rows)?;
         place.ledger.observe(&name, &Outlook::new(&timeline, &decisions).text(), clock::now())?;
     }
-    if let Some(within) = options.within {
-        decisions.retain(|d| !d.cell.range().intersect(within).is_empty());
+    match options.within {
+        Some(within) => decisions.retain(|d| !d.cell.range().intersect(within).is_empty()),
+        None if options.dry_run => {}
+        None => {
+            decisions.retain(|d| d.standing != Standing::Archived);
+            decisions.shrink_to_fit();
+        }
     }
     if options.force {
         decisions.iter_mut().for_each(force);
