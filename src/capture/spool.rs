@@ -104,7 +104,6 @@ impl Spool {
         Ok(())
     }
 
-<<<<<<< HEAD
     /// Lets the disk begin with what has come, while more is fetched, so that [`Spool::sync`] does not wait for all of it
     /// at the end. On Linux this advice starts the write-out of dirty pages, and drops none that are not written yet; where
     /// it is not taken, only time is lost.
@@ -117,11 +116,7 @@ impl Spool {
         }
     }
 
-    /// Puts another header in front of the fragments: tracks or sample entries have joined. The fragments are copied to a
-    /// new file, which is locked before it takes the old one's name, so that the lock is never free.
-=======
     /// Puts another header in front of the fragments: tracks or sample entries have joined.
->>>>>>> main
     pub(crate) fn replace_header(&mut self, old_len: u64, header: &[u8]) -> Result<()> {
         self.replace(header, old_len)
     }
