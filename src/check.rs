@@ -254,13 +254,15 @@ impl Eq for Queued {}
 /// Asks a channel's source, and decides.
 async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Result<Survey> {
     let name = channel.name.to_string();
-    let source: Arc<dyn Source> = Arc::from(source::of_channel(&channel)?);
+    let seen = place.ledger.observed(&name)?.map(|(_, text)| text);
+    let seen = Outlook::read(seen.as_deref());
+    let zero = seen.source.as_ref().and_then(|sight| sight.zero);
+    let source: Arc<dyn Source> = Arc::from(source::of_channel(&channel, zero)?);
     let timeline = match source.timeline().await {
         Ok(timeline) => timeline,
         Err(e) => {
             if !options.dry_run {
-                let seen = place.ledger.observed(&name)?.map(|(_, text)| text);
-                let outlook = Outlook::read(seen.as_deref()).unreachable(e.to_string());
+                let outlook = seen.unreachable(e.to_string());
                 place.ledger.observe(&name, &outlook.text(), clock::now())?;
             }
             return Err(e.hint(format!(
@@ -280,7 +282,9 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
     let within = Range::new(timeline.now.minus(retention).minus(Grid::MAX), Time::MAX);
     let rows = place.ledger.cells(&name, within)?;
     let rules = Rules { grid: channel.grid, retention, margin: channel.margin, since };
-    let known = known(place, &name, &rows)?;
+    // The ledger's instants are of this host's clock; a plan is made on the source's.
+    let ahead_ns = timeline.now.signed_ns_since(clock::now());
+    let known = known(place, &name, &rows, ahead_ns)?;
     let mut decisions = plan(&rules, &timeline, &known);
     if !options.dry_run {
         sweep(place, &name, &rows)?;
@@ -318,9 +322,10 @@ fn force(decision: &mut Decision) {
     }
 }
 
-/// The ledger's rows as the plan sees them.
-fn known(place: &Workplace, channel: &str, rows: &[CellRow]) -> Result<Vec<Known>> {
+/// The ledger's rows as the plan sees them, for a source whose clock is `ahead_ns` ahead of ours.
+fn known(place: &Workplace, channel: &str, rows: &[CellRow], ahead_ns: i64) -> Result<Vec<Known>> {
     let record = |row: &CellRow| -> Result<Record> {
+        let retry_at = row.retry_at.map(|at| at.offset_ns(ahead_ns));
         let until = spooled_until(row.progress.as_deref());
         let reason = || row.reason.clone().unwrap_or_else(|| "it failed".to_owned());
         Ok(match row.state {
@@ -329,10 +334,10 @@ fn known(place: &Workplace, channel: &str, rows: &[CellRow]) -> Result<Vec<Known
                 let gaps = place.ledger.gaps(channel, row.cell.range())?;
                 let of_cell = gaps.into_iter().filter(|g| g.cell == row.cell);
                 let gaps = of_cell.map(|g| (g.gap.track, g.gap.range)).collect();
-                Record::Partial { gaps, retry_at: row.retry_at }
+                Record::Partial { gaps, retry_at }
             }
             State::Capturing => Record::Capturing { until },
-            State::Failed => Record::Failed { retry_at: row.retry_at, reason: reason(), until },
+            State::Failed => Record::Failed { retry_at, reason: reason(), until },
             State::Lost => Record::Lost,
         })
     };
@@ -358,7 +363,7 @@ mod tests {
             let held = held.iter().map(|(a, b)| Range::new(Time::from_s(*a), Time::from_s(*b))).collect();
             let tracks = vec![TrackTimeline { track, held, settle: std::time::Duration::ZERO }];
             let (now, window_start) = (Time::from_s(1_000), Time::EPOCH);
-            let timeline = Timeline { now, window_start, live: true, tracks, notes: Vec::new() };
+            let timeline = Timeline { now, window_start, live: true, zero: None, tracks, notes: Vec::new() };
             super::began(&timeline, since.map(Time::from_s)).floor_s()
         };
         assert_eq!(began(&[(0, 60)], Some(500)), Time::from_s(500).floor_s());
