@@ -21,8 +21,9 @@ const SEGMENT_PEAK_MIB: u64 = 256 * 2 + 50;
 /// Whatever is wrong, a run is over long before cron's patience ends.
 const QUICK: Duration = Duration::from_secs(60);
 
-/// How many whole cells there are to archive in the end: two at first, and two that come while something is broken.
-const CELLS: u64 = 4;
+/// How many cells are whole in the end: that in which the archive begins, two more at first, and two that come while
+/// something is broken.
+const CELLS: u64 = 5;
 
 /// A channel that is archived as far as two cells ago, on a simulated origin whose clock stands still, with a server in
 /// between that breaks what it is told to.
