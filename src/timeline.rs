@@ -14,6 +14,8 @@ pub struct Timeline {
     pub window_start: Time,
     /// False if nothing will be added any more: the presentation is over.
     pub live: bool,
+    /// The instant that its times count from, where it says so.
+    pub zero: Option<Time>,
     /// The selected tracks, in the order of [`Track::order`].
     pub tracks: Vec<TrackTimeline>,
     /// What a person should know: periods whose tracks do not match, a clock that is off.

@@ -47,8 +47,12 @@ fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<
     let holes = missing.as_slice().iter().filter(|hole| hole.duration() > half);
     holes
         .flat_map(|hole| {
-            // Tracks do not begin at the same instant: less than half a segment after the first is still the beginning.
-            let is_beginning = hole.contains(since) && hole.end.since(since) <= half;
+            // Tracks do not begin at the same instant: where one segment was just in the window, another track's had just
+            // left it. Up to a segment after the first, what the source was not seen to hold is still the beginning.
+            let late = Range::new(since, hole.end);
+            let never_seen = track.seen.clip(late).is_empty();
+            let is_beginning = hole.contains(since)
+                && (late.duration() <= half || (late.duration() <= longest && never_seen));
             explain(*hole, if is_beginning { hole.end } else { since }, track, misses, half)
         })
         .collect()
@@ -203,6 +207,17 @@ mod tests {
         let got = gaps(cell(), ms(13_900), &[evidence], &[]);
         assert_eq!(got.len(), 1);
         assert_eq!((got[0].range, got[0].reason.as_str()), (range(10_000, 14_000), BEFORE_THE_ARCHIVE));
+    }
+
+    #[test]
+    fn a_track_that_begins_up_to_a_segment_after_the_others_has_no_gap_there_unless_the_source_held_more() {
+        let evidence = |held_from| track(&[14_000, 16_000, 18_000], &[range(held_from, 30_000)]);
+        let reasons = |held_from, since| -> Vec<String> {
+            gaps(cell(), ms(since), &[evidence(held_from)], &[]).into_iter().map(|g| g.reason).collect()
+        };
+        assert_eq!(reasons(14_000, 12_100), [BEFORE_THE_ARCHIVE]);
+        assert_eq!(reasons(14_000, 11_900).len(), 2, "more than a segment");
+        assert_eq!(reasons(12_100, 12_100).len(), 2, "the source held it");
     }
 
     #[test]

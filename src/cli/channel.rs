@@ -116,7 +116,7 @@ async fn add(add: &Add, channels: &Channels) -> Result<Exit> {
         given.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?.as_str()))).collect();
     let channel = channels.preview(&name, &values)?;
     if !add.no_probe {
-        let source = source::of_channel(&channel)?;
+        let source = source::of_channel(&channel, None)?;
         let timeline = source.timeline().await.map_err(|e| {
             e.context(format!("channel {name}"))
                 .hint("add it all the same with --no-probe, and mend its file then")
@@ -168,7 +168,7 @@ async fn probe(what: &str, channels: &Channels) -> Result<Exit> {
         (url, source)
     } else {
         let channel = channels.load(&name(what)?)?;
-        (channel.url.clone(), source::of_channel(&channel)?)
+        (channel.url.clone(), source::of_channel(&channel, None)?)
     };
     let timeline = source.timeline().await?;
     out::data(&describe(&url, &timeline)?)?;

@@ -29,6 +29,9 @@ pub struct Sight {
     pub live_edge: Option<Time>,
     /// False if the presentation is over.
     pub live: bool,
+    /// The instant that its times count from, where it said so.
+    #[serde(default)]
+    pub zero: Option<Time>,
     /// Its selected tracks, as people read them.
     pub tracks: Vec<String>,
     /// What a person should know.
@@ -58,6 +61,7 @@ impl Outlook {
             window_start: timeline.window_start,
             live_edge: timeline.common_end(),
             live: timeline.live,
+            zero: timeline.zero,
             tracks: timeline.tracks.iter().map(|t| t.track.to_string()).collect(),
             notes: timeline.notes.clone(),
         };

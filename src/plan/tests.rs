@@ -34,7 +34,7 @@ fn track(id: &str, held: &[Range]) -> TrackTimeline {
 
 /// A live source with a window of an hour, whose clock says `now`.
 fn live(now: i64, tracks: Vec<TrackTimeline>) -> Timeline {
-    Timeline { now: at(now), window_start: at(now - 3600), live: true, tracks, notes: Vec::new() }
+    Timeline { now: at(now), window_start: at(now - 3600), live: true, zero: None, tracks, notes: Vec::new() }
 }
 
 fn both(held: &[Range]) -> Vec<TrackTimeline> {

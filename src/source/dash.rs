@@ -14,7 +14,7 @@ use super::watch::Watch;
 use super::{Options, Resource, Source, TrackListing};
 use crate::clock::Tick;
 use crate::error::Result;
-use crate::time::Range;
+use crate::time::{Range, Time};
 use crate::timeline::Timeline;
 use crate::track::Select;
 
@@ -27,18 +27,19 @@ pub(super) struct Dash {
     url: Url,
     select: Vec<Select>,
     settle: Option<Duration>,
+    zero: Option<Time>,
     watch: Watch,
     last: Mutex<Option<(Arc<Presentation>, Tick)>>,
 }
 
 impl Dash {
     pub(super) fn new(client: Client, url: Url, options: Options) -> Dash {
-        let (select, settle) = (options.tracks, options.settle);
-        Dash { client, url, select, settle, watch: Watch::default(), last: Mutex::default() }
+        let (select, settle, zero) = (options.tracks, options.settle, options.zero);
+        Dash { client, url, select, settle, zero, watch: Watch::default(), last: Mutex::default() }
     }
 
     async fn refresh(&self) -> Result<Arc<Presentation>> {
-        let fetched = presentation(&self.client, &self.url, &self.watch, &self.select).await?;
+        let fetched = presentation(&self.client, &self.url, &self.watch, &self.select, self.zero).await?;
         let fetched = Arc::new(fetched);
         *self.last.lock().await = Some((Arc::clone(&fetched), Tick::now()));
         Ok(fetched)
@@ -54,19 +55,29 @@ impl Dash {
     }
 }
 
-/// Fetches a manifest, and lays it out as it is now on the source's clock.
+/// Fetches a manifest, and lays it out as it is now on the source's clock. `zero` is what its times were last seen to count
+/// from: some encoders leave that out of their last manifest.
 pub(super) async fn presentation(
     client: &Client,
     url: &Url,
     watch: &Watch,
     select: &[Select],
+    zero: Option<Time>,
 ) -> Result<Presentation> {
     let document = client.document(url).await?;
-    let mpd = document.text().and_then(mpd::parse).map_err(|e| document.unusable(e))?;
+    let mut mpd = document.text().and_then(mpd::parse).map_err(|e| document.unusable(e))?;
+    let has_lost_its_zero = !mpd.dynamic && mpd.availability_start.is_none() && zero.is_some();
+    if has_lost_its_zero {
+        mpd.availability_start = zero;
+    }
     let (now, note) = watch.read(client, &document, &mpd).await;
     let presentation = Presentation::new(&mpd, &document.url, now, select);
     let mut presentation = presentation.map_err(|e| document.unusable(e))?;
     presentation.notes.extend(note);
+    if has_lost_its_zero {
+        let note = "the manifest has ended, and lost its availabilityStartTime: the one that it had is taken";
+        presentation.notes.push(note.to_owned());
+    }
     Ok(presentation)
 }
 

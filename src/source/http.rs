@@ -17,7 +17,7 @@ use url::{Origin, Url};
 
 use super::fault::{Failure, What, from_status, from_transport, redacted};
 use super::limits::{Limits, Share};
-use super::{Options, Resource};
+use super::{Options, Resource, tls};
 use crate::clock::Tick;
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -109,6 +109,7 @@ impl Client {
             headers.append(name, value);
         }
         let http = Http::builder()
+            .tls_backend_preconfigured(tls::shared()?)
             .redirect(redirect::Policy::none())
             .referer(false)
             .connect_timeout(options.connect_timeout)

@@ -10,6 +10,7 @@ mod limits;
 pub mod mpd;
 #[cfg(test)]
 mod suite;
+mod tls;
 mod unified;
 mod watch;
 mod xml;
@@ -25,7 +26,7 @@ pub use self::fault::redacted;
 use crate::channel::Channel;
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
-use crate::time::{MediaTime, Range, Ranges, Timescale};
+use crate::time::{MediaTime, Range, Ranges, Time, Timescale};
 use crate::timeline::Timeline;
 use crate::track::{Select, Track};
 
@@ -81,6 +82,8 @@ pub struct Options {
     pub settle: Option<Duration>,
     /// Which tracks; none means all.
     pub tracks: Vec<Select>,
+    /// What its times were last seen to count from, for a manifest that has ended and no longer says so (ffmpeg's).
+    pub zero: Option<Time>,
     /// A publishing point's `filter` expression for the manifest: `(type!="meta")`.
     pub filter: Option<String>,
     /// A publishing point's `mpd_minimum_fragment_length`: `384/100` for longer segments and fewer requests.
@@ -100,6 +103,7 @@ impl Default for Options {
             user_agent: concat!("npvr/", env!("CARGO_PKG_VERSION")).to_owned(),
             settle: None,
             tracks: Vec::new(),
+            zero: None,
             filter: None,
             minimum_fragment_length: None,
         }
@@ -124,11 +128,11 @@ pub fn open(kind: SourceKind, url: &Url, mut options: Options) -> Result<Box<dyn
     })
 }
 
-/// Opens the source of a channel.
+/// Opens the source of a channel. `zero` is what its times were last seen to count from.
 ///
 /// # Errors
 /// As [`open`], and [`SourceKind::of`].
-pub fn of_channel(channel: &Channel) -> Result<Box<dyn Source>> {
+pub fn of_channel(channel: &Channel, zero: Option<Time>) -> Result<Box<dyn Source>> {
     let options = Options {
         username: channel.username.clone(),
         password: channel.password.clone(),
@@ -139,6 +143,7 @@ pub fn of_channel(channel: &Channel) -> Result<Box<dyn Source>> {
         read_timeout: channel.read_timeout,
         settle: channel.settle,
         tracks: channel.tracks.clone(),
+        zero,
         ..Options::default()
     };
     open(SourceKind::of(&channel.url)?, &channel.url, options)

@@ -118,7 +118,7 @@ fn timeline(archive: Archive, now: Time, options: &Options, known: &Known) -> Ti
     }
     tracks.sort_by_cached_key(|t| t.track.order());
     let window_start = tracks.iter().filter_map(|t| t.held.span()).map(|s| s.start).min().unwrap_or(now);
-    Timeline { now, window_start, live: true, tracks, notes }
+    Timeline { now, window_start, live: true, zero: None, tracks, notes }
 }
 
 /// Gives the manifest's tracks the names that `/archive` uses. Origin uses the same ids in both; where it does not, the
@@ -182,7 +182,7 @@ impl Source for Unified {
         };
         let margin = longest.map_or(MARGIN.0, |l| l.saturating_mul(2)).clamp(MARGIN.0, MARGIN.1);
         let url = self.manifest(range, margin);
-        let found = presentation(&self.client, &url, &self.watch, &self.options.tracks).await?;
+        let found = presentation(&self.client, &url, &self.watch, &self.options.tracks, None).await?;
         let listings = in_order(found.list(range)?, &archived);
         let mut known = self.known.lock().await;
         known.longest = known.longest.max(Some(found.longest_segment()).filter(|l| !l.is_zero()));

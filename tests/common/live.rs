@@ -12,6 +12,9 @@ use tokio::runtime::Runtime;
 /// The length of a cell in these tests, in seconds.
 pub(crate) const CELL_S: i64 = 10;
 
+/// After so many seconds cells, segments of 1.92 s, and the frames by which audio shifts its own lie as before.
+const CYCLE_S: i64 = 720;
+
 /// A running origin. It ends when it is dropped.
 pub(crate) struct Live {
     // Before the runtime: fields are dropped in this order, and the simulation needs it.
@@ -22,15 +25,15 @@ pub(crate) struct Live {
 
 impl Live {
     /// An origin that holds `cells` whole cells and the last seconds of the one before them, and whose clock stands still.
-    /// It stands at the end of a cell of about now (so that nothing is older than a retention), plus what the last cell
-    /// needs to settle.
+    /// It stands at most twelve minutes ago (so that nothing is older than a retention), at the end of a cell at which
+    /// segments lie as they always do in these tests, plus what that cell needs to settle.
     pub(crate) fn holding(cells: i64) -> Live {
         Live::with(cells, |_| {})
     }
 
     /// The same with other options.
     pub(crate) fn with(cells: i64, change: impl FnOnce(&mut Options)) -> Live {
-        let end = npvr::clock::now().s() / CELL_S * CELL_S;
+        let end = npvr::clock::now().s() / CYCLE_S * CYCLE_S;
         let clock = Arc::new(AtomicI64::new(Time::from_s(end + SETTLE_S).ns()));
         let reader = Arc::clone(&clock);
         let window = Duration::from_secs(u64::try_from(cells * CELL_S + SETTLE_S + HEAD_S).unwrap());

@@ -43,7 +43,7 @@ pub struct Presentation {
     pub notes: Vec<String>,
     now: Time,
     time_shift: Option<Duration>,
-    begins: Time,
+    zero: Option<Time>,
     tracks: Vec<Held>,
 }
 
@@ -66,8 +66,8 @@ impl Presentation {
         let selected = laid.into_iter().filter(|l| is_selected(select, &l.track));
         let mut tracks: Vec<Held> = selected.map(Held::new).collect();
         tracks.sort_by_cached_key(|t| t.laid.track.order());
-        let begins = mpd.availability_start.unwrap_or(Time::EPOCH);
-        Ok(Presentation { live: mpd.dynamic, notes, now, time_shift: mpd.time_shift, begins, tracks })
+        let zero = mpd.availability_start;
+        Ok(Presentation { live: mpd.dynamic, notes, now, time_shift: mpd.time_shift, zero, tracks })
     }
 
     /// The selected tracks, in order.
@@ -94,7 +94,7 @@ impl Presentation {
             self.time_shift.filter(|_| self.live).map(|d| self.now.minus(d.saturating_add(segment)));
         let window_start = match promised {
             // It still has its first segment, so nothing has been dropped yet: the window grows until it is as long as promised.
-            Some(promised) if earliest <= self.begins.plus(segment) => promised,
+            Some(promised) if earliest <= self.zero.unwrap_or(Time::EPOCH).plus(segment) => promised,
             // What is listed may be more than the depth promises; what is older may go at any moment.
             Some(promised) => earliest.max(promised),
             None => earliest,
@@ -108,6 +108,7 @@ impl Presentation {
             now: self.now,
             window_start,
             live: self.live,
+            zero: self.zero,
             tracks: self.tracks.iter().map(track).collect(),
             notes: self.notes.clone(),
         }

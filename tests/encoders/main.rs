@@ -1,0 +1,108 @@
+//! Real encoders, in real time: what ffmpeg and Shaka Packager publish is archived without an error or a hole.
+//!
+//! All encoders run at once for a minute (`recording.rs`), while `npvr check` is run again and again, as cron would. Then
+//! each test reads one channel's chunks back: with ffmpeg and ffprobe, and by npvr's own books. It needs ffmpeg, and the
+//! Shaka Packager that NPVR_PACKAGER names: tests/run installs both.
+
+mod decode;
+mod encoder;
+mod origin;
+mod recording;
+
+use std::time::Duration;
+
+use decode::{Decoder, Track};
+use recording::{Archived, SECONDS, recording};
+
+/// Frames a second of every video track.
+const FPS: i64 = 25;
+const SEGMENT: Duration = Duration::from_secs(2);
+/// ffmpeg's first audio segment has another name than its manifest says.
+const NO_FIRST_AUDIO: &str = "404 Not Found";
+const NO_MEDIA: &str = "the source has no media for it";
+const BEGINS_LATER: &str = "the archive begins later";
+
+/// A channel's archive, of which each chunk, and all chunks joined, were decoded without a complaint; and its tracks.
+fn decoded(channel: &str, decoder: &Decoder) -> (Archived, Vec<Track>) {
+    let archived = recording().archived(channel);
+    assert!(archived.complete >= 2, "too few chunks to say anything: {}", archived.complete);
+    archived.chunks.iter().for_each(|chunk| decoder.decodes(chunk));
+    decoder.decodes(&archived.joined);
+    assert_eq!(archived.verified.problems, [] as [String; 0]);
+    assert_eq!(archived.verified.chunks as usize, archived.chunks.len());
+    let tracks = decoder.packets(&archived.joined);
+    for track in &tracks {
+        assert_eq!(track.decoded, track.packets.len(), "{}: frames that were decoded", track.name);
+    }
+    (archived, tracks)
+}
+
+/// The channel is archived from its beginning to its end.
+fn is_archived_without_a_hole(channel: &str, decoder: &Decoder) {
+    let (archived, tracks) = decoded(channel, decoder);
+    for track in &tracks {
+        assert_eq!(track.breaks(), [], "{}", track.name);
+    }
+    for track in tracks.iter().filter(|t| t.is_video()) {
+        assert_eq!(track.packets.len() as i64, track.frames(FPS), "{}: frames", track.name);
+    }
+    // By its edit list or without, ffmpeg's audio is a frame off its manifest.
+    let first_segments = archived.since.plus(SEGMENT + SEGMENT / 4);
+    for gap in &archived.gaps {
+        let is_said = |reasons: &[&str]| reasons.iter().any(|r| gap.reason.contains(r));
+        let at_beginning =
+            gap.range.end <= first_segments && is_said(&[NO_FIRST_AUDIO, NO_MEDIA, BEGINS_LATER]);
+        let at_end = gap.range.end == archived.end() && is_said(&[NO_MEDIA]);
+        assert!(at_beginning || at_end, "since {}: {gap:?}", archived.since);
+    }
+}
+
+/// Every frame that the encoder made is there.
+fn has_every_video_frame(channel: &str, renditions: usize) {
+    let (_, tracks) = decoded(channel, &Decoder::clear());
+    let frames: Vec<usize> = tracks.iter().filter(|t| t.is_video()).map(|t| t.packets.len()).collect();
+    assert_eq!(frames, vec![SECONDS as usize * FPS as usize; renditions]);
+}
+
+#[test]
+fn ffmpeg_with_its_times_on_the_manifests_clock_is_archived_without_a_hole_to_its_last_frame() {
+    is_archived_without_a_hole("discont", &Decoder::clear());
+    has_every_video_frame("discont", 2);
+}
+
+#[test]
+fn ffmpeg_with_decode_times_that_are_not_the_manifests_is_archived_without_a_hole_to_its_last_frame() {
+    is_archived_without_a_hole("plain", &Decoder::clear());
+    has_every_video_frame("plain", 2);
+}
+
+#[test]
+fn ffmpegs_own_window_of_ten_seconds_fills_chunks_that_are_twice_as_long() {
+    is_archived_without_a_hole("short", &Decoder::clear());
+}
+
+#[test]
+fn shaka_packager_is_archived_without_a_hole() {
+    is_archived_without_a_hole("clear", &Decoder::clear());
+}
+
+#[test]
+fn shaka_packager_with_cbcs_is_archived_as_it_is_encrypted_and_decodes_with_its_key() {
+    is_archived_without_a_hole("cbcs", &Decoder::with_key());
+}
+
+#[test]
+fn what_an_encoder_published_before_and_after_a_restart_is_archived_and_the_hole_between_is_a_gap() {
+    let (archived, tracks) = decoded("restarted", &Decoder::clear());
+    for track in &tracks {
+        let breaks = track.breaks();
+        assert!(breaks.len() == 1 && breaks[0].1 > 0.0, "{}: {breaks:?}", track.name);
+        let hole = Duration::from_secs_f64(breaks[0].1);
+        let of_track = archived.gaps.iter().filter(|g| g.track.ends_with(&format!("={}", track.index)));
+        let written_down: Duration = of_track
+            .filter(|g| archived.since.plus(SEGMENT * 2) < g.range.start && g.range.end < track.end())
+            .map(|g| g.range.duration())
+            .sum();
+        assert!(written_down.abs_diff(hole) < SEGMENT / 2, "{}: {hole:?}: {:?}", track.name, archived.gaps);
+    }
+}
