@@ -1,5 +1,7 @@
 //! The command line as its users know it: exit codes, help, channels and their files, the shape of `--json`, silence.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use std::collections::BTreeSet;
