@@ -49,7 +49,8 @@ pub struct ChannelReport {
     pub name: String,
     /// Why it could not be checked, if it could not.
     pub error: Option<Error>,
-    /// What was decided on every cell.
+    /// What was decided on every cell. Cells that are archived are in it only if a range, or a dry run, was asked for: a
+    /// week of them, for every channel, is much to keep in memory for nobody.
     pub decisions: Vec<Decision>,
     /// What its source says that a person should know.
     pub notes: Vec<String>,
@@ -160,12 +161,11 @@ impl Run {
         match survey {
             Ok(survey) => {
                 report.notes = survey.timeline.notes;
-                report.decisions.clone_from(&survey.decisions);
                 if let Some(feed) = survey.feed {
                     let feed = Arc::new(feed);
                     let tracks: Arc<[String]> =
                         survey.timeline.tracks.iter().map(|t| t.track.name()).collect();
-                    for decision in survey.decisions {
+                    for decision in &survey.decisions {
                         let Some(action) = decision.action else { continue };
                         let row = survey.rows.binary_search_by_key(&decision.cell, |row| row.cell);
                         let attempts = row.map_or(0, |at| survey.rows[at].attempts);
@@ -178,10 +178,11 @@ impl Run {
                             action,
                             attempts,
                             since,
-                            decision,
+                            decision: decision.clone(),
                         });
                     }
                 }
+                report.decisions = survey.decisions;
             }
             Err(e) => report.error = Some(e.context(format!("channel {}", report.name))),
         }
@@ -264,7 +265,9 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
                 let outlook = seen.unreachable(e.to_string());
                 place.ledger.observe(&name, &outlook.text(), clock::now())?;
             }
-            return Err(e);
+            return Err(e.hint(format!(
+                "the next check asks again; to see what it answers: npvr channel probe {name}"
+            )));
         }
     };
     let store = if options.dry_run { None } else { Some(connect(place, &channel, &options.archive)?) };
@@ -279,14 +282,21 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
     let within = Range::new(timeline.now.minus(retention).minus(Grid::MAX), Time::MAX);
     let rows = place.ledger.cells(&name, within)?;
     let rules = Rules { grid: channel.grid, retention, margin: channel.margin, since };
-    let known = known(place, &name, &rows)?;
+    // The ledger's instants are of this host's clock; a plan is made on the source's.
+    let ahead_ns = timeline.now.signed_ns_since(clock::now());
+    let known = known(place, &name, &rows, ahead_ns)?;
     let mut decisions = plan(&rules, &timeline, &known);
     if !options.dry_run {
         sweep(place, &name, &rows)?;
         place.ledger.observe(&name, &Outlook::new(&timeline, &decisions).text(), clock::now())?;
     }
-    if let Some(within) = options.within {
-        decisions.retain(|d| !d.cell.range().intersect(within).is_empty());
+    match options.within {
+        Some(within) => decisions.retain(|d| !d.cell.range().intersect(within).is_empty()),
+        None if options.dry_run => {}
+        None => {
+            decisions.retain(|d| d.standing != Standing::Archived);
+            decisions.shrink_to_fit();
+        }
     }
     if options.force {
         decisions.iter_mut().for_each(force);
@@ -312,9 +322,10 @@ fn force(decision: &mut Decision) {
     }
 }
 
-/// The ledger's rows as the plan sees them.
-fn known(place: &Workplace, channel: &str, rows: &[CellRow]) -> Result<Vec<Known>> {
+/// The ledger's rows as the plan sees them, for a source whose clock is `ahead_ns` ahead of ours.
+fn known(place: &Workplace, channel: &str, rows: &[CellRow], ahead_ns: i64) -> Result<Vec<Known>> {
     let record = |row: &CellRow| -> Result<Record> {
+        let retry_at = row.retry_at.map(|at| at.offset_ns(ahead_ns));
         let until = spooled_until(row.progress.as_deref());
         let reason = || row.reason.clone().unwrap_or_else(|| "it failed".to_owned());
         Ok(match row.state {
@@ -323,10 +334,10 @@ fn known(place: &Workplace, channel: &str, rows: &[CellRow]) -> Result<Vec<Known
                 let gaps = place.ledger.gaps(channel, row.cell.range())?;
                 let of_cell = gaps.into_iter().filter(|g| g.cell == row.cell);
                 let gaps = of_cell.map(|g| (g.gap.track, g.gap.range)).collect();
-                Record::Partial { gaps, retry_at: row.retry_at }
+                Record::Partial { gaps, retry_at }
             }
             State::Capturing => Record::Capturing { until },
-            State::Failed => Record::Failed { retry_at: row.retry_at, reason: reason(), until },
+            State::Failed => Record::Failed { retry_at, reason: reason(), until },
             State::Lost => Record::Lost,
         })
     };

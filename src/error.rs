@@ -111,6 +111,9 @@ impl From<std::io::Error> for Error {
             K::StorageFull | K::QuotaExceeded => {
                 (Kind::Storage, Some("free some space, or point --state or [disk] path at a larger disk"))
             }
+            K::FileTooLarge => {
+                (Kind::Storage, Some("see ulimit -f, and how large a file may be on that disk"))
+            }
             K::ReadOnlyFilesystem => {
                 (Kind::Storage, Some("point --state or [disk] path at a folder that can be written"))
             }

@@ -144,9 +144,12 @@ pub fn plan(rules: &Rules, timeline: &Timeline, known: &[Known]) -> Vec<Decision
         // It is over: nothing after its end is to be expected, or missing. What was begun is brought to its end.
         false => known.last().map_or(held_end, |k| held_end.max(k.cell.end())),
     };
-    cells(rules.grid, Range::new(oldest, newest), known)
-        .map(|(cell, record)| Assessment::new(rules, timeline, cell, record).decide())
-        .collect()
+    let decide = |(cell, record): (Cell, Option<&Record>)| match record {
+        // Most cells by far; and nothing that the source says bears on them.
+        Some(Record::Complete) => settled(cell, Standing::Archived, "complete"),
+        record => Assessment::new(rules, timeline, cell, record).decide(),
+    };
+    cells(rules.grid, Range::new(oldest, newest), known).map(decide).collect()
 }
 
 /// The order of work: earliest deadline first, then oldest first.
@@ -197,7 +200,6 @@ impl<'a> Assessment<'a> {
 
     fn decide(&self) -> Decision {
         match self.record {
-            Some(Record::Complete) => self.archived("complete"),
             Some(Record::Partial { gaps, retry_at }) => self.decide_partial(gaps, *retry_at),
             Some(Record::Lost) if self.available.is_empty() => {
                 self.settled(Standing::Lost, "written down as lost")
@@ -319,8 +321,7 @@ impl<'a> Assessment<'a> {
     }
 
     fn settled(&self, standing: Standing, reason: &str) -> Decision {
-        let reason = reason.to_owned();
-        Decision { cell: self.cell, standing, reason, deadline: None, action: None, last_chance: false }
+        settled(self.cell, standing, reason)
     }
 
     /// When the first available instant leaves the window: the window's start moves with the clock.
@@ -343,6 +344,12 @@ fn spooled_until(record: Option<&Record>) -> Option<Time> {
         Some(Record::Capturing { until } | Record::Failed { until, .. }) => *until,
         _ => None,
     }
+}
+
+/// A cell with which nothing is to be done.
+fn settled(cell: Cell, standing: Standing, reason: &str) -> Decision {
+    let reason = reason.to_owned();
+    Decision { cell, standing, reason, deadline: None, action: None, last_chance: false }
 }
 
 /// True if nothing more is to be expected for the cell: every track has passed its end and settled, or the presentation

@@ -20,6 +20,7 @@ mod place;
 mod progress;
 mod proof;
 mod spool;
+mod stored;
 mod sweep;
 mod transfer;
 mod writer;
@@ -31,7 +32,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::attempt::Attempt;
 use self::progress::Progress;
-use self::spool::Spool;
+use self::spool::{Spool, spool_path};
 use self::transfer::ROOM_UNIT;
 use crate::channel::Channel;
 use crate::clock;
@@ -45,6 +46,7 @@ use crate::time::{Range, Time};
 pub use self::contents::{Contents, read_contents};
 pub use self::progress::spooled_until;
 pub use self::proof::BEFORE_THE_ARCHIVE;
+pub use self::stored::{ReadBack, read_back};
 pub use self::sweep::sweep;
 
 /// The name of this engine in jobs.
@@ -155,6 +157,11 @@ impl Workplace {
         let units = u32::try_from(bytes.min(ROOM_BYTES).div_ceil(ROOM_UNIT)).unwrap_or(u32::MAX);
         let acquired = Arc::clone(&self.room).acquire_many_owned(units);
         async move { acquired.await.ok() }
+    }
+
+    /// How much of the cell's chunk is in the spool; `None` if nothing is.
+    pub fn spooled_bytes(&self, channel: &str, cell: Cell) -> Option<u64> {
+        std::fs::metadata(spool_path(&self.spool, channel, cell)).map(|m| m.len()).ok()
     }
 
     /// True if no process works on the cell.

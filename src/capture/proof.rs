@@ -29,21 +29,30 @@ pub(crate) fn gaps(cell: Cell, since: Time, tracks: &[Evidence], misses: &[Gap])
 }
 
 fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<Gap> {
-    let longest = track.fragments.iter().map(|f| f.duration()).max().unwrap_or_default();
+    let missed: Vec<Range> = misses.iter().filter(|m| m.track == track.name).map(|m| m.range).collect();
+    let longest_of = |ranges: &[Range]| ranges.iter().map(|r| r.duration()).max().unwrap_or_default();
+    let longest = longest_of(&track.fragments);
     let half = longest / 2;
     let mut covered = Ranges::none();
     for fragment in &track.fragments {
         covered.add_bridging(*fragment, half);
     }
-    if let Some(head) = head(cell, track, longest) {
+    // A segment that could not be had ends the head as well as one that is there.
+    let first = track.fragments.iter().chain(&missed).map(|r| r.start).min();
+    let head = first.and_then(|first| head(cell, track, first, longest.max(longest_of(&missed))));
+    if let Some(head) = head {
         covered.add_bridging(head, half);
     }
     let missing = covered.missing_in(cell.range());
     let holes = missing.as_slice().iter().filter(|hole| hole.duration() > half);
     holes
         .flat_map(|hole| {
-            // Tracks do not begin at the same instant: less than half a segment after the first is still the beginning.
-            let is_beginning = hole.contains(since) && hole.end.since(since) <= half;
+            // Tracks do not begin at the same instant: where one segment was just in the window, another track's had just
+            // left it. Up to a segment after the first, what the source was not seen to hold is still the beginning.
+            let late = Range::new(since, hole.end);
+            let never_seen = track.seen.clip(late).is_empty();
+            let is_beginning = hole.contains(since)
+                && (late.duration() <= half || (late.duration() <= longest && never_seen));
             explain(*hole, if is_beginning { hole.end } else { since }, track, misses, half)
         })
         .collect()
@@ -51,8 +60,7 @@ fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<
 
 /// What lies between the cell's start and its first segment belongs to a segment that starts in the cell before: no
 /// hole, if the source held the track through that point.
-fn head(cell: Cell, track: &Evidence, longest: Duration) -> Option<Range> {
-    let first = track.fragments.first()?.start;
+fn head(cell: Cell, track: &Evidence, first: Time, longest: Duration) -> Option<Range> {
     let head = Range::new(cell.start(), first);
     // Presentation times may be a rounding off the manifest's; the last tenth of the head is not asked for.
     let asked = Range::new(head.start, head.end.minus(head.duration() / 10));
@@ -84,15 +92,20 @@ fn explain(hole: Range, since: Time, track: &Evidence, misses: &[Gap], half: Dur
             beside.range = Range::new(beside.range.start.min(rest.start), beside.range.end.max(rest.end));
             continue;
         }
-        let listed = !track.seen.clip(*rest).is_empty();
-        let reason = if listed {
-            "it left the window before it was captured"
-        } else {
-            "the source has no media for it"
-        };
-        gaps.push(gap(*rest, reason));
+        gaps.extend(unexplained(*rest, &track.seen, half).into_iter().map(|(range, why)| gap(range, why)));
     }
     merge(gaps)
+}
+
+/// The parts of a hole that no miss explains: what the source was seen to hold was lost, the rest never was. Small parts
+/// count for neither: they are rounding, or the end of a segment that starts in the cell before.
+fn unexplained(hole: Range, seen: &Ranges, half: Duration) -> Vec<(Range, &'static str)> {
+    let least = if half.is_zero() { hole.duration() / 2 } else { half };
+    let lost: Ranges = seen.clip(hole).as_slice().iter().filter(|r| r.duration() > least).copied().collect();
+    let never = lost.missing_in(hole);
+    let never = never.as_slice().iter().filter(|r| lost.is_empty() || r.duration() > least);
+    let lost = lost.as_slice().iter().map(|r| (*r, "it left the window before it was captured"));
+    lost.chain(never.map(|r| (*r, "the source has no media for it"))).collect()
 }
 
 /// Joins neighbours that have one reason.
@@ -147,11 +160,27 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_before_a_first_segment_that_could_not_be_had_is_no_gap() {
+        let misses = [Gap { track: "audio=1".into(), range: range(11_500, 13_500), reason: "404".into() }];
+        let got = found(track(&[13_500, 15_500, 17_500, 19_500], &[range(5_000, 30_000)]), &misses);
+        assert_eq!(got, [(range(11_500, 13_500), "404".into())]);
+        let got = found(track(&[], &[range(5_000, 13_500)]), &misses);
+        assert_eq!(got[0], (range(11_500, 13_500), "404".into()), "even where no segment could be had");
+    }
+
+    #[test]
     fn holes_are_told_apart_by_their_reasons() {
         let misses = [Gap { track: "audio=1".into(), range: range(12_000, 14_000), reason: "404".into() }];
         let got = found(track(&[10_000, 18_000], &[range(0, 15_900), range(18_000, 30_000)]), &misses);
         let left = "it left the window before it was captured".to_owned();
-        assert_eq!(got, [(range(12_000, 14_000), "404".into()), (range(14_000, 18_000), left)]);
+        let never = "the source has no media for it".to_owned();
+        let told = [(range(14_000, 15_900), left), (range(15_900, 18_000), never.clone())];
+        assert_eq!(got, [&[(range(12_000, 14_000), "404".into())], &told[..]].concat());
+        // A track that has nothing in the cell but the end of a segment that starts before it.
+        assert_eq!(
+            found(track(&[], &[range(0, 10_700), range(20_500, 30_000)]), &[]),
+            [(cell().range(), never)]
+        );
     }
 
     #[test]
@@ -178,6 +207,17 @@ mod tests {
         let got = gaps(cell(), ms(13_900), &[evidence], &[]);
         assert_eq!(got.len(), 1);
         assert_eq!((got[0].range, got[0].reason.as_str()), (range(10_000, 14_000), BEFORE_THE_ARCHIVE));
+    }
+
+    #[test]
+    fn a_track_that_begins_up_to_a_segment_after_the_others_has_no_gap_there_unless_the_source_held_more() {
+        let evidence = |held_from| track(&[14_000, 16_000, 18_000], &[range(held_from, 30_000)]);
+        let reasons = |held_from, since| -> Vec<String> {
+            gaps(cell(), ms(since), &[evidence(held_from)], &[]).into_iter().map(|g| g.reason).collect()
+        };
+        assert_eq!(reasons(14_000, 12_100), [BEFORE_THE_ARCHIVE]);
+        assert_eq!(reasons(14_000, 11_900).len(), 2, "more than a segment");
+        assert_eq!(reasons(12_100, 12_100).len(), 2, "the source held it");
     }
 
     #[test]

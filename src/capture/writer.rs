@@ -4,6 +4,7 @@
 //! (the last segment before a kill is fetched again) is left out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -17,8 +18,13 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::media::{
     Fragment, HeaderTrack, Index, IndexEntry, Init, Placement, TrackIndex, fragments, header, tail,
 };
-use crate::source::InitRef;
-use crate::time::{MediaTime, Range, Time};
+use crate::source::{InitRef, Segment};
+use crate::time::{MediaTime, Range, Time, human_duration};
+
+/// A segment that lasts more than so many times what the manifest says is not what the manifest means.
+const OVERLONG: u32 = 4;
+/// Short segments are more off than long ones, and do less harm.
+const SHORTEST_OVERLONG: Duration = Duration::from_secs(4);
 
 /// One track as the writer sees it.
 #[derive(Debug, Clone)]
@@ -117,11 +123,12 @@ impl Writer {
         let Some(track) = self.tracks.get(arrived.wanted.track).cloned() else { return Ok(()) };
         let init = &arrived.init;
         let found = fragments(init, &arrived.bytes)?;
+        let segment = &arrived.wanted.segment;
+        refuse_overlong(segment, init, &found)?;
         let own = found.first().map_or(1, |f| f.info.sample_description_index);
         let mut header = self.header.clone();
         join_track(&mut header, track.id, init, own);
         self.use_header(header)?;
-        let segment = &arrived.wanted.segment;
         let first = found.first().and_then(|f| f.info.decode_time);
         let clock = MediaClock {
             timescale: init.timescale(),
@@ -245,6 +252,12 @@ impl Writer {
         self.header.iter().find(|(of, _)| *of == id).map_or(&[], |(_, inits)| inits)
     }
 
+    /// Goes by what another file of the same cell holds, which takes the place of this one.
+    pub(crate) fn take_over(&mut self, other: Contents) {
+        self.header = other.header;
+        self.index = other.index;
+    }
+
     /// True if there is no fragment in the file.
     pub(crate) fn is_empty(&self) -> bool {
         self.index.tracks.iter().all(|t: &TrackIndex| t.fragments.is_empty())
@@ -265,6 +278,20 @@ impl Writer {
         }
         .context("finish the chunk")
     }
+}
+
+/// Refuses media that lasts far longer than the manifest says: it would pass for all that it lies over. Encoders that
+/// cut where they can are up to half a segment off, and rarely more.
+fn refuse_overlong(segment: &Segment, init: &Init, found: &[Fragment<'_>]) -> Result<()> {
+    let (start, end) = bounds(segment);
+    let announced = end.since(start);
+    let ticks = found.iter().fold(0_i64, |sum, f| sum.saturating_add(f.info.duration_ticks));
+    let lasts = Duration::from_nanos(u64::try_from(init.timescale().ns(ticks)).unwrap_or(0));
+    if lasts <= announced.saturating_mul(OVERLONG).max(SHORTEST_OVERLONG) {
+        return Ok(());
+    }
+    let (lasts, announced) = (human_duration(lasts), human_duration(announced));
+    Err(Error::new(Kind::Invalid, format!("its samples last {lasts}, and the manifest says {announced}")))
 }
 
 /// Makes sure that the header has the track, and a sample entry for sample entry `own` of `init`.

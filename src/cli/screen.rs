@@ -23,7 +23,7 @@ pub(super) fn render(status: &Status) -> String {
         (Slot::Missing, "missing"),
         (Slot::Open, "not yet"),
     ];
-    let legend = legend.map(|(of, word)| format!("{} {}", slot(of), styled(FAINT, word)));
+    let legend = legend.map(|(of, word)| format!("{} {}", slots(of, 1), styled(FAINT, word)));
     text + &legend.join("  ") + "\n"
 }
 
@@ -62,7 +62,7 @@ pub(super) fn render_jobs(jobs: &[Job]) -> String {
 
 fn channel(c: &ChannelStatus, now: Time) -> String {
     let mut text = String::new();
-    let strip: String = c.strip.iter().map(|slot| self::slot(*slot)).collect();
+    let strip: String = c.strip.chunk_by(|a, b| a == b).map(|run| slots(run[0], run.len())).collect();
     let _ = writeln!(text, "{}  {strip}", styled(STRONG, format!("{:<16}", c.name)));
     let mut line = |label: &str, said: String| {
         let _ = writeln!(text, "  {label:<14}  {said}");
@@ -84,7 +84,8 @@ fn channel(c: &ChannelStatus, now: Time) -> String {
         line("at risk", styled(WARN, format!("{}, {when}: {}", short(risk.cell), risk.reason)));
     }
     for job in c.running.iter().take(MOST_LINES) {
-        line("running", format!("job {}: {}, {} segments so far", job.id, short(job.cell), job.segments));
+        let spooled = human_bytes(job.spooled_bytes.unwrap_or(0));
+        line("running", format!("job {}: {}, {spooled} in the spool", job.id, short(job.cell)));
     }
     for failed in c.failed.iter().take(MOST_LINES) {
         let again = failed
@@ -140,12 +141,13 @@ fn last_check(c: &ChannelStatus, now: Time) -> String {
     parts.join(" · ")
 }
 
-fn slot(slot: Slot) -> String {
+/// So many slots of one kind.
+fn slots(slot: Slot, count: usize) -> String {
     match slot {
-        Slot::Archived => styled(GOOD, '█'),
-        Slot::Open => styled(FAINT, '░'),
-        Slot::Partial => styled(WARN, '▒'),
-        Slot::Missing => styled(BAD, '×'),
+        Slot::Archived => styled(GOOD, "█".repeat(count)),
+        Slot::Open => styled(FAINT, "░".repeat(count)),
+        Slot::Partial => styled(WARN, "▒".repeat(count)),
+        Slot::Missing => styled(BAD, "×".repeat(count)),
     }
 }
 

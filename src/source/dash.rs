@@ -13,7 +13,7 @@ use super::mpd::{self, Presentation};
 use super::watch::Watch;
 use super::{Options, Resource, Source, TrackListing};
 use crate::clock::Tick;
-use crate::error::{Context, Result};
+use crate::error::Result;
 use crate::time::{Range, Time};
 use crate::timeline::Timeline;
 use crate::track::Select;
@@ -65,14 +65,14 @@ pub(super) async fn presentation(
     zero: Option<Time>,
 ) -> Result<Presentation> {
     let document = client.document(url).await?;
-    let mut mpd = mpd::parse(document.text()?).with_context(|| document.shown())?;
+    let mut mpd = document.text().and_then(mpd::parse).map_err(|e| document.unusable(e))?;
     let has_lost_its_zero = !mpd.dynamic && mpd.availability_start.is_none() && zero.is_some();
     if has_lost_its_zero {
         mpd.availability_start = zero;
     }
     let (now, note) = watch.read(client, &document, &mpd).await;
-    let mut presentation =
-        Presentation::new(&mpd, &document.url, now, select).with_context(|| document.shown())?;
+    let presentation = Presentation::new(&mpd, &document.url, now, select);
+    let mut presentation = presentation.map_err(|e| document.unusable(e))?;
     presentation.notes.extend(note);
     if has_lost_its_zero {
         let note = "the manifest has ended, and lost its availabilityStartTime: the one that it had is taken";

@@ -17,7 +17,7 @@ use url::{Origin, Url};
 
 use super::fault::{Failure, What, from_status, from_transport, redacted};
 use super::limits::{Limits, Share};
-use super::{Options, Resource};
+use super::{Options, Resource, tls};
 use crate::clock::Tick;
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -66,9 +66,19 @@ impl Document {
     /// # Errors
     /// [`Kind::Invalid`] if it is not UTF-8, which both XML's default and all manifests are.
     pub(super) fn text(&self) -> Result<&str> {
-        std::str::from_utf8(&self.body).map_err(|e| {
-            Error::new(Kind::Invalid, format!("not UTF-8 at byte {}", e.valid_up_to())).context(self.shown())
-        })
+        std::str::from_utf8(&self.body)
+            .map_err(|e| Error::new(Kind::Invalid, format!("not UTF-8 at byte {}", e.valid_up_to())))
+    }
+
+    /// What is wrong with it, and where it came from; and what to do, if it is not what it should be.
+    pub(super) fn unusable(&self, e: Error) -> Error {
+        let e = e.context(self.shown());
+        match e.kind() {
+            Kind::Invalid => {
+                e.hint("no player could use it either: check channel_url, and look at what the source sends")
+            }
+            _ => e,
+        }
     }
 
     /// `fetch https://…`: the context of what is wrong with it.
@@ -99,6 +109,7 @@ impl Client {
             headers.append(name, value);
         }
         let http = Http::builder()
+            .tls_backend_preconfigured(tls::shared()?)
             .redirect(redirect::Policy::none())
             .referer(false)
             .connect_timeout(options.connect_timeout)
@@ -239,7 +250,10 @@ impl Client {
         mut share: Option<&mut Share<'_>>,
     ) -> Result<Bytes, Failure> {
         let limit = if what == What::Media { MAX_MEDIA_BYTES } else { MAX_DOCUMENT_BYTES };
-        let too_large = || Error::new(Kind::Invalid, format!("larger than {} MiB", limit >> 20));
+        let too_large = || {
+            Error::new(Kind::Invalid, format!("larger than {} MiB", limit >> 20))
+                .hint("neither a manifest nor a segment is that large: check channel_url")
+        };
         let announced = response.content_length().unwrap_or(0);
         if announced > limit {
             return Err(too_large().into());

@@ -10,6 +10,7 @@ mod limits;
 pub mod mpd;
 #[cfg(test)]
 mod suite;
+mod tls;
 mod unified;
 mod watch;
 mod xml;

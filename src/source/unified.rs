@@ -17,7 +17,7 @@ use super::mpd::require_selected;
 use super::watch::{self, Watch};
 use super::{Options, Resource, Source, TrackListing};
 use crate::clock;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::time::{Range, Ranges, Time};
 use crate::timeline::{Timeline, TrackTimeline};
 use crate::track::{Track, is_selected};
@@ -79,15 +79,15 @@ impl Unified {
     /// Asks `/archive`, and remembers its selected tracks.
     async fn archive(&self) -> Result<Timeline> {
         let document = self.client.document(&self.at("archive", &[])).await?;
-        let archive = archive::parse(document.text()?).with_context(|| document.shown())?;
+        let archive = document.text().and_then(archive::parse).map_err(|e| document.unusable(e))?;
         if archive.tracks.is_empty() {
             let error = Error::new(Kind::Invalid, "not an /archive document: it lists no track");
             return Err(error
-                .hint("is channel_url a live publishing point of Unified Origin? for others, set source = \"dash\"")
+                .hint("is channel_url a live publishing point of Unified Origin?")
                 .context(document.shown()));
         }
         let tracks = || archive.tracks.iter().map(|(track, _)| track);
-        require_selected(&self.options.tracks, tracks()).with_context(|| document.shown())?;
+        require_selected(&self.options.tracks, tracks()).map_err(|e| document.unusable(e))?;
         let (now, note) = watch::now(clock::now(), document.date.or(archive.updated));
         let mut known = self.known.lock().await;
         let mut timeline = timeline(archive, now, &self.options, &known);

@@ -102,6 +102,8 @@ pub struct Job {
     pub bytes: u64,
     /// Segments fetched.
     pub segments: u64,
+    /// While it runs: how much of its chunk is in the spool by now.
+    pub spooled_bytes: Option<u64>,
     /// What a person should know.
     pub message: Option<String>,
 }
@@ -225,8 +227,11 @@ fn counts(rows: &[CellRow]) -> Counts {
 
 /// A job as it is shown. One that the ledger calls running, and whose lock is free, is dead; the next run writes that down.
 fn job(place: &Workplace, row: JobRow) -> Job {
-    let is_dead = row.outcome == Outcome::Running && place.is_free(&row.channel, row.cell);
+    let is_running = row.outcome == Outcome::Running;
+    let is_dead = is_running && place.is_free(&row.channel, row.cell);
+    let spooled_bytes = is_running.then(|| place.spooled_bytes(&row.channel, row.cell)).flatten();
     Job {
+        spooled_bytes,
         id: row.id,
         channel: row.channel,
         cell: row.cell,

@@ -111,11 +111,12 @@ pub fn format_duration(d: Duration) -> String {
     out
 }
 
-/// For people, two units at most: `4m 12s`, `3h 5m`, `6d 2h`, `0.4s`.
+/// For people, two units at most: `4m 12s`, `3h 5m`, `6d 2h`; below ten seconds with a tenth: `1.9s`, `0.4s`.
 pub fn human_duration(d: Duration) -> String {
     let s = d.as_secs();
     match s {
         0 if d.subsec_millis() > 0 => format!("0.{}s", d.subsec_millis().div_ceil(100).min(9)),
+        1..10 if d.subsec_millis() >= 100 => format!("{s}.{}s", d.subsec_millis() / 100),
         0..60 => format!("{s}s"),
         60..3_600 => two(s / 60, "m", s % 60, "s"),
         3_600..86_400 => two(s / 3_600, "h", s / 60 % 60, "m"),

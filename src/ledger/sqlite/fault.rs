@@ -5,8 +5,7 @@ use rusqlite::ErrorCode;
 use crate::error::{Error, Kind};
 
 /// What to do about a file that is not a ledger any more.
-pub(super) const DAMAGED: &str =
-    "keep a copy of the file; restore it from a backup, or move it away and run: npvr verify --repair";
+pub(super) const DAMAGED: &str = "restore it from a backup; or move it away: the next check begins a new one, and chunks stay where they are";
 
 impl From<rusqlite::Error> for Error {
     fn from(e: rusqlite::Error) -> Self {
@@ -39,6 +38,11 @@ impl From<rusqlite::Error> for Error {
             }
             // Reading a column as what it is not: the schema rules that out, so the file is at fault.
             None => (Kind::Corrupt, "a row cannot be read", Some(DAMAGED)),
+            Some(ErrorCode::SystemIoFailure) => (
+                Kind::Io,
+                "it cannot be read or written",
+                Some("check the disk of the state folder: is it full, or failing?"),
+            ),
             Some(_) => (Kind::Io, "the database failed", None),
         };
         let what = match kind {

@@ -66,7 +66,7 @@ fn folder_error(e: std::io::Error) -> Error {
         K::NotADirectory | K::AlreadyExists => Error::new(Kind::Storage, "the state folder is not a folder")
             .caused_by(e)
             .hint("point --state at a folder"),
-        _ => Error::from(e).context("state folder"),
+        _ => Error::from(e).context("state folder").hint("point --state at a folder that can be written"),
     }
 }
 

@@ -4,6 +4,7 @@
 //! has lost everything, or fill the wrong disk. So the root holds a marker file: without it the store is "not there"
 //! ([`Kind::TryLater`]), never "empty".
 
+mod dead;
 mod put;
 mod walk;
 

@@ -3,7 +3,8 @@
 //! 1. folders · 2. the file under an unfinished name (a second link to it, or an fsynced copy) · 3. size and hash of
 //!    what is there · 4. rename to the key · 5. fsync of the folders.
 //!
-//! A kill before 4 leaves an unfinished name, which `sweep` removes; after 4 the object is whole.
+//! A kill before 4 leaves an unfinished name, which the next put into the folder removes, or `sweep`; after 4 the object is
+//! whole.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempPath;
 
-use super::{failed, folder_of, present};
+use super::{dead, failed, folder_of, present};
 use crate::error::{Error, Kind, Result};
 use crate::store::{Digest, UNFINISHED, check_key};
 
@@ -23,7 +24,7 @@ const TRIES: usize = 3;
 pub(super) fn put(root: &Path, key: &str, file: &Path, expect: &Digest) -> Result<()> {
     present(root)?;
     let folder = folder_of(root, key);
-    let temporary = place(&folder, file)?;
+    let Placed { path: temporary, copy: _held } = place(&folder, file)?;
     let found = digest(&temporary).map_err(failed)?;
     if found != *expect {
         let what = format!("the file has {found:?}, and should have {expect:?}");
@@ -39,13 +40,21 @@ pub(super) fn put(root: &Path, key: &str, file: &Path, expect: &Digest) -> Resul
     Ok(())
 }
 
-/// Gives `file` an unfinished name in `folder`.
-fn place(folder: &Path, file: &Path) -> Result<TempPath> {
+/// An unfinished name.
+struct Placed {
+    path: TempPath,
+    /// Of a copy: the file, locked, so that no other writer takes it for a dead one's.
+    copy: Option<File>,
+}
+
+/// Gives `file` an unfinished name in `folder`, and takes away those that dead writers left there.
+fn place(folder: &Path, file: &Path) -> Result<Placed> {
     // Looked at first, so that "no such file" further down is about the folder.
-    let permissions = match std::fs::metadata(file) {
-        Ok(metadata) => metadata.permissions(),
+    let metadata = match std::fs::metadata(file) {
+        Ok(metadata) => metadata,
         Err(e) => return Err(Error::new(Kind::Io, format!("{}: {}", file.display(), Error::from(e)))),
     };
+    dead::clear(folder, &metadata);
     let mut tries = 0;
     loop {
         std::fs::create_dir_all(folder).map_err(failed)?;
@@ -53,25 +62,29 @@ fn place(folder: &Path, file: &Path) -> Result<TempPath> {
             .prefix(UNFINISHED)
             .make_in(folder, |path| std::fs::hard_link(file, path));
         let placed = match linked {
-            Ok(linked) => Ok(linked.into_temp_path()),
+            Ok(linked) => Ok(Placed { path: linked.into_temp_path(), copy: None }),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Err(e),
             // Another file system (EXDEV), one without links, or a rule against links to other users' files.
-            Err(_) => copy(folder, file, permissions.clone()),
+            Err(_) => copy(folder, file, metadata.permissions()),
         };
         match placed {
             Err(e) if e.kind() == io::ErrorKind::NotFound && tries < TRIES => tries += 1,
             Err(e) => return Err(failed(e)),
-            Ok(temporary) => return Ok(temporary),
+            Ok(placed) => return Ok(placed),
         }
     }
 }
 
-fn copy(folder: &Path, file: &Path, permissions: std::fs::Permissions) -> io::Result<TempPath> {
+fn copy(folder: &Path, file: &Path, permissions: std::fs::Permissions) -> io::Result<Placed> {
     let mut temporary = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+    if !dead::claim(temporary.as_file())? {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     io::copy(&mut File::open(file)?, temporary.as_file_mut())?;
     temporary.as_file().set_permissions(permissions)?;
     temporary.as_file().sync_all()?;
-    Ok(temporary.into_temp_path())
+    let (file, path) = temporary.into_parts();
+    Ok(Placed { path, copy: Some(file) })
 }
 
 fn digest(path: &Path) -> io::Result<Digest> {

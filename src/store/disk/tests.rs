@@ -122,6 +122,22 @@ async fn unfinished_objects_are_in_no_listing_and_go_after_a_day() {
 }
 
 #[tokio::test]
+async fn what_a_killed_put_left_goes_with_the_next_one_and_what_another_has_in_hand_stays() {
+    let f = fixture();
+    f.put("a/b", b"x").await;
+    let folder = f.store.root.join("a");
+    let ((ours, digest), (theirs, _)) = (f.file(b"y"), f.file(b"z"));
+    std::fs::hard_link(&ours, folder.join(".tmp-of-this-file")).unwrap();
+    std::fs::hard_link(&theirs, folder.join(".tmp-of-another-file")).unwrap();
+    std::fs::write(folder.join(".tmp-dead-copy"), "half").unwrap();
+    std::fs::write(folder.join(".tmp-live-copy"), "half").unwrap();
+    let live = std::fs::File::open(folder.join(".tmp-live-copy")).unwrap();
+    live.lock().unwrap();
+    f.store.put("a/c", &ours, &digest).await.unwrap();
+    assert_eq!(names(&folder), [".tmp-live-copy", ".tmp-of-another-file", "b", "c"]);
+}
+
+#[tokio::test]
 async fn deleting_the_last_object_takes_its_folders_away() {
     let f = fixture();
     f.put("a/1/x", b"x").await;
