@@ -46,7 +46,7 @@ pub struct ChannelStatus {
     pub error: Option<String>,
     /// What the source said of itself then.
     pub source: Option<crate::plan::Sight>,
-    /// How far the source's slowest track was behind its clock then, in seconds.
+    /// How far the source's slowest track was behind its clock then, in seconds; `null` where the presentation is over.
     pub lag_s: Option<u64>,
     /// What the strip spans: the retention, or the archive where it is younger.
     pub span: Option<Range>,
@@ -181,7 +181,8 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
     at_risk.retain(|risk| !rows.iter().any(|row| row.cell == risk.cell && is_settled(row)));
     at_risk.sort_by_key(|risk| risk.deadline);
     let span = since.map(|since| Range::new(since.max(kept.start), now)).filter(|span| !span.is_empty());
-    let lag = outlook.source.as_ref().and_then(|s| Some(s.now.since(s.live_edge?).as_secs()));
+    let live = outlook.source.as_ref().filter(|s| s.live);
+    let lag = live.and_then(|s| Some(s.now.since(s.live_edge?).as_secs()));
     Ok(ChannelStatus {
         name: name.to_owned(),
         enabled: channel.enabled,

@@ -4,6 +4,8 @@
 //! each test reads one channel's chunks back: with ffmpeg and ffprobe, and by npvr's own books. It needs ffmpeg, and the
 //! Shaka Packager that NPVR_PACKAGER names: tests/run installs both.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod decode;
 mod encoder;
 mod origin;
@@ -57,9 +59,10 @@ fn is_archived_without_a_hole(channel: &str, decoder: &Decoder) {
     }
 }
 
-/// Every frame that the encoder made is there.
+/// Every frame that the encoder made is there, and npvr knows that no more will come.
 fn has_every_video_frame(channel: &str, renditions: usize) {
-    let (_, tracks) = decoded(channel, &Decoder::clear());
+    let (archived, tracks) = decoded(channel, &Decoder::clear());
+    assert_eq!(archived.lag_s, None, "what has ended does not lag");
     let frames: Vec<usize> = tracks.iter().filter(|t| t.is_video()).map(|t| t.packets.len()).collect();
     assert_eq!(frames, vec![SECONDS as usize * FPS as usize; renditions]);
 }

@@ -56,6 +56,8 @@ pub(crate) struct Archived {
     pub(crate) gaps: Vec<Gap>,
     /// How many of its chunks are.
     pub(crate) complete: u64,
+    /// How far the source is behind, by npvr status, in seconds; `None` if it has ended.
+    pub(crate) lag_s: Option<u64>,
     /// What npvr finds when it reads them back.
     pub(crate) verified: Verified,
 }
@@ -168,6 +170,7 @@ impl Recording {
             joined,
             gaps: status["gaps"].as_array().unwrap().iter().map(gap).collect(),
             complete: status["counts"]["complete"].as_u64().unwrap(),
+            lag_s: status["lag_s"].as_u64(),
             verified: runtime().block_on(verify(&ledger, &store, channel, all)).unwrap(),
         }
     }
