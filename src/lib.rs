@@ -30,33 +30,44 @@
 //! # Invariants
 //!
 //! 1. A row says `complete` or `partial` only for an object that is stored whole, with its size and SHA-256.
-//!    Test: to come.
+//!    Tests: `killed_before_the_chunk_is_put_the_next_run_puts_it`, `killed_after_the_chunk_is_put_the_next_run_writes_it_down`,
+//!    `a_full_disk_fails_the_cells_and_with_room_again_everything_is_archived`.
 //! 2. Every object in the store has a row, or a name that marks it unfinished, or is reported by `verify`.
-//!    Test: to come.
+//!    Test: `killed_while_the_chunk_is_put_the_next_run_puts_it_and_clears_up`. The report is for a later version.
 //! 3. A complete chunk is never overwritten; a partial one only by one that covers strictly more.
 //!    Tests: `a_captured_cell_becomes_complete_and_is_never_claimed_again`,
-//!    `a_partial_chunk_is_captured_again_only_if_that_covers_strictly_more`.
+//!    `a_partial_chunk_is_captured_again_only_if_that_covers_strictly_more`,
+//!    `a_gap_that_the_source_fills_later_is_filled_in_the_archive`.
 //! 4. A cell is captured by one process at a time, however many are started, on whatever schedule; a dead one holds nothing.
-//!    Tests: `eight_threads_on_one_cell_leave_one_running_job`,
+//!    Tests: `twenty_overlapping_checks_killed_at_random_moments_fifty_times_leave_every_cell_whole`,
+//!    `eight_threads_on_one_cell_leave_one_running_job`,
 //!    `the_job_of_a_dead_claimer_is_written_down_as_died_and_cannot_come_back`.
 //! 5. A kill at any instant loses no stored media and needs no hand: the next run carries on.
-//!    Test: `what_is_whole_in_the_spool_is_not_fetched_again_and_what_may_be_torn_is`.
+//!    Tests: `killed_while_fragments_are_written_the_next_run_fetches_what_is_not_whole`,
+//!    `killed_after_the_commit_the_next_run_deletes_the_spool`,
+//!    `what_is_whole_in_the_spool_is_not_fetched_again_and_what_may_be_torn_is`.
 //! 6. Media bytes are untouched: every `mdat` is the source's; decode times are on the Unix epoch, in the source's timescale.
-//!    Test: `a_placed_fragment_reads_back_as_placed_and_its_media_is_untouched`.
+//!    Tests: `a_publishing_point_is_archived_whole_and_asked_once_when_nothing_is_new`,
+//!    `a_placed_fragment_reads_back_as_placed_and_its_media_is_untouched`.
 //! 7. Each segment is in exactly one chunk: the one whose cell holds its start (exact rational comparison). Joined chunks
 //!    have no hole and no overlap.
-//!    Tests: `cells_tile_any_range`, `a_tick_before_a_cell_is_not_in_it_however_fine_the_tick`.
+//!    Tests: `dash_by_time_is_archived_whole_and_asked_once_when_nothing_is_new`, `cells_tile_any_range`,
+//!    `a_tick_before_a_cell_is_not_in_it_however_fine_the_tick`.
 //! 8. Every decision takes `now` as an argument.
-//!    Test: `the_code_keeps_to_the_map_and_to_its_rules`; clippy refuses a clock that is read elsewhere.
+//!    Tests: `the_code_keeps_to_the_map_and_to_its_rules`,
+//!    `a_host_whose_clock_is_wrong_archives_by_the_clock_of_the_source`; clippy refuses a clock that is read elsewhere.
 //! 9. One channel's failure never stops another's.
-//!    Test: to come.
+//!    Tests: `a_source_that_is_down_is_told_with_a_remedy_and_the_others_are_archived`,
+//!    `a_channel_file_that_cannot_be_used_is_named_with_its_line_and_the_others_go_on`.
 //! 10. What is missing is written down: each gap has a track, a range and a reason. Nothing is skipped silently.
-//!     Tests: `holes_are_told_apart_by_their_reasons`, `a_head_that_the_source_was_not_seen_to_hold_is_a_gap`,
+//!     Tests: `a_gap_in_one_audio_track_is_one_gap_told_once_and_every_other_cell_is_whole`,
+//!     `holes_are_told_apart_by_their_reasons`, `a_head_that_the_source_was_not_seen_to_hold_is_a_gap`,
 //!     `a_track_without_a_fragment_lacks_the_whole_cell`.
 //! 11. Secrets are in no log, job, command line, error, status, or HTTP answer.
-//!     Test: `a_secret_is_never_printed`.
+//!     Test: `secrets_are_in_no_output_no_log_and_no_ledger_whatever_goes_wrong`.
 //! 12. Memory does not grow with chunk length, bitrate, archive size or the number of channels.
-//!     Test: to come.
+//!     Tests: `a_manifest_without_an_end_is_given_up_with_bounded_memory`,
+//!     `a_segment_without_an_end_is_given_up_with_bounded_memory`; the bench measures the peak of a large chunk.
 
 pub mod capture;
 pub mod channel;

@@ -1,12 +1,8 @@
 //! Reading chunks back, and holding them against the ledger: the bytes, the boxes and the joints.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
-use futures_util::StreamExt;
-use sha2::{Digest, Sha256};
-
-use crate::capture::read_contents;
+use crate::capture;
 use crate::error::{Context, Error, Kind, Result};
 use crate::ledger::{CellRow, Ledger, State, Stored};
 use crate::media::Index;
@@ -72,20 +68,12 @@ async fn read_back(
     stored: &Stored,
 ) -> Result<Index> {
     let of_chunk = || format!("chunk {}", stored.key);
-    let mut copy = tempfile::tempfile().context("make a temporary file")?;
-    let mut hasher = Sha256::new();
-    let mut reading = store.get(&stored.key, None).await.with_context(of_chunk)?;
-    while let Some(block) = reading.bytes.next().await {
-        let block = block.with_context(of_chunk)?;
-        hasher.update(&block);
-        copy.write_all(&block).context("write a temporary file")?;
-    }
+    let found = capture::read_back(store, &stored.key).await.with_context(of_chunk)?;
     let wrong = |what: &str| Error::new(Kind::Corrupt, what).context(of_chunk());
-    if reading.object.bytes != stored.bytes || hasher.finalize()[..] != stored.sha256[..] {
+    if (found.digest.bytes, found.digest.sha256) != (stored.bytes, stored.sha256) {
         return Err(wrong("its bytes are not those that were written"));
     }
-    let contents = read_contents(&mut copy, stored.bytes).with_context(of_chunk)?;
-    let contents = contents.filter(|c| c.finished).ok_or_else(|| wrong("it is not finished"))?;
+    let contents = found.contents.filter(|c| c.finished).ok_or_else(|| wrong("it is not finished"))?;
     let kept =
         ledger.index(channel, row.cell)?.ok_or_else(|| wrong("the ledger has no fragment index of it"))?;
     if Index::decode(&kept).with_context(of_chunk)? != contents.index {

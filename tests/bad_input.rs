@@ -3,6 +3,12 @@
 //! Each gets a message that says what is wrong, where, and what to do; exit code 1 or 3; no panic, no hang, no memory
 //! without bound; and nothing is lost: with the fault gone, the archive becomes whole.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed, and says why"
+)]
+
 mod common;
 
 use std::time::Duration;
@@ -21,8 +27,9 @@ const SEGMENT_PEAK_MIB: u64 = 256 * 2 + 50;
 /// Whatever is wrong, a run is over long before cron's patience ends.
 const QUICK: Duration = Duration::from_secs(60);
 
-/// How many whole cells there are to archive in the end: two at first, and two that come while something is broken.
-const CELLS: u64 = 4;
+/// How many cells are whole in the end: that in which the archive begins, two more at first, and two that come while
+/// something is broken.
+const CELLS: u64 = 5;
 
 /// A channel that is archived as far as two cells ago, on a simulated origin whose clock stands still, with a server in
 /// between that breaks what it is told to.
@@ -396,6 +403,28 @@ fn a_ledger_that_cannot_be_used_is_named_and_left_as_it_is() {
     }
     std::fs::write(&path, good).unwrap();
     broken.heals();
+}
+
+#[test]
+fn a_new_ledger_takes_over_chunks_that_are_stored_and_never_replaces_one_by_less() {
+    let broken = Broken::publishing_point();
+    broken.site.check().expect_silence();
+    let before: Vec<Vec<u8>> = broken.site.chunks("news").iter().map(|f| std::fs::read(f).unwrap()).collect();
+    // The window has moved on meanwhile: the source has only the end of the first chunk that it still knows.
+    broken.live.go_on(5);
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        drop(std::fs::remove_file(broken.site.state().join(name)));
+    }
+    broken.site.check().expect_silence();
+    let after: Vec<Vec<u8>> = broken.site.chunks("news").iter().map(|f| std::fs::read(f).unwrap()).collect();
+    assert!(before == after, "stored chunks are as they were");
+    let jobs = broken.site.jobs();
+    let logs: String =
+        jobs.iter().map(|job| broken.site.run(["log", &job["id"].to_string()]).expect(0).stdout).collect();
+    assert_eq!(logs.matches("is stored already, and has all that there is of it").count(), 1, "{logs}");
+    broken.site.check().expect_silence();
+    let problems = broken.site.status("news")["gaps"].clone();
+    assert_eq!(problems, json!([]));
 }
 
 #[test]

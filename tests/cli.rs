@@ -1,5 +1,7 @@
 //! The command line as its users know it: exit codes, help, channels and their files, the shape of `--json`, silence.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use std::collections::BTreeSet;
@@ -134,7 +136,13 @@ fn a_channel_is_added_after_a_probe_and_goes_its_whole_way() {
     assert!(origin("chunk_duration").contains("channels.d/news.toml, line "), "{effective}");
     assert_eq!(origin("max_connections"), "default");
     let probed = site.run(["channel", "probe", "news"]).expect(0).stdout;
-    assert_eq!(probed, site.run(["channel", "probe", &url]).expect(0).stdout);
+    assert!(
+        probed.contains("Unified Origin publishing point") && probed.contains("audio_nld=32000"),
+        "{probed}"
+    );
+    // The note on the clocks is another one each time.
+    let head = |text: &str| text.lines().take(4).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(head(&probed), head(&site.run(["channel", "probe", &url]).expect(0).stdout));
 
     site.run(["channel", "disable", "news"]).expect(0);
     site.check().expect_silence();
@@ -336,7 +344,6 @@ fn nothing_to_do_is_nothing_to_say() {
     site.check().expect_silence();
     assert!(site.run(["status"]).expect(0).stdout.contains("npvr channel add NAME --url URL"));
     assert_eq!(site.run(["status", "--json"]).expect(0).json()["channels"], json!([]));
-    assert_eq!(site.run(["status", "--gaps"]).expect(0).stdout, "");
     assert_eq!(site.run(["channel", "list"]).expect(0).stdout, "");
 }
 

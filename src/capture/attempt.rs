@@ -8,11 +8,12 @@ use super::contents::Contents;
 use super::progress::Progress;
 use super::proof::{Evidence, gaps};
 use super::spool::Spool;
+use super::stored::{ReadBack, holds_all, read_back};
 use super::transfer::{Inits, Transfer};
 use super::writer::{Writer, WriterTrack};
 use super::{BEFORE_THE_ARCHIVE, Captured, Event, Feed, Order, Workplace};
 use crate::clock;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::ledger::{Commit, Coverage, Gap, JobId, JobStats, Stored};
 use crate::source::TrackListing;
 use crate::store::Digest;
@@ -164,7 +165,7 @@ impl<'a> Attempt<'a> {
 
     /// Steps 4 to 7.
     async fn close(&mut self, mut writer: Writer) -> Result<Captured> {
-        let found = self.prove(&writer);
+        let mut found = self.prove(&writer);
         for gap in &found {
             self.note(format!("gap: {} {}: {}", gap.track, gap.range, gap.reason));
         }
@@ -181,19 +182,23 @@ impl<'a> Attempt<'a> {
         if !before.is_empty() && self.has_object()? && !covers_more(&found, &before) {
             return self.keep_the_old(writer, &found);
         }
-        let sha256 = writer.finish()?;
-        let stored = Stored {
-            coverage: if found.is_empty() { Coverage::Complete } else { Coverage::Partial },
-            key: self.order.cell.key(self.channel()),
-            bytes: writer.spool.len(),
-            sha256,
+        let key = self.order.cell.key(self.channel());
+        let stored = if found.is_empty() || self.has_object()? {
+            None
+        } else {
+            self.take_over(&mut writer, &key).await?
         };
-        self.place.observer.event(self.channel(), self.order.cell, Event::Storing);
-        let digest = Digest { bytes: stored.bytes, sha256 };
-        let put = self.feed.store.put(&stored.key, writer.spool.path(), &digest).await;
-        put.map_err(|e| e.context(format!("put {}", stored.key)))?;
-        self.note(format!("stored {} bytes as {}", stored.bytes, stored.key));
+        let digest = match stored {
+            Some(digest) => {
+                found = self.prove(&writer);
+                digest
+            }
+            None => self.put(&mut writer, &key).await?,
+        };
         self.flush_log()?;
+        let Digest { bytes, sha256 } = digest;
+        let coverage = if found.is_empty() { Coverage::Complete } else { Coverage::Partial };
+        let stored = Stored { coverage, key, bytes, sha256 };
         let message = (!found.is_empty()).then(|| summary(&found));
         let commit = Commit {
             stored: &stored,
@@ -207,6 +212,40 @@ impl<'a> Attempt<'a> {
         writer.spool.remove()?;
         let news = found != before;
         Ok(if found.is_empty() { Captured::Complete } else { Captured::Partial { gaps: found, news } })
+    }
+
+    /// Steps 4 and 5.
+    async fn put(&mut self, writer: &mut Writer, key: &str) -> Result<Digest> {
+        let sha256 = writer.finish()?;
+        self.place.observer.event(self.channel(), self.order.cell, Event::Storing);
+        let digest = Digest { bytes: writer.spool.len(), sha256 };
+        let put = self.feed.store.put(key, writer.spool.path(), &digest).await;
+        put.map_err(|e| e.context(format!("put {key}")))?;
+        self.note(format!("stored {} bytes as {key}", digest.bytes));
+        Ok(digest)
+    }
+
+    /// A chunk that lacks something, and of which the ledger knows nothing stored: the store may know better, if the ledger
+    /// is new and the store is not. A stored chunk that has all that ours has takes the place of ours, in the books too.
+    async fn take_over(&mut self, writer: &mut Writer, key: &str) -> Result<Option<Digest>> {
+        let of_chunk = || format!("read {key}");
+        let ReadBack { digest, contents } = match read_back(self.feed.store.as_ref(), key).await {
+            // What is none of ours is no chunk, and may go.
+            Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Corrupt) => return Ok(None),
+            read => read.with_context(of_chunk)?,
+        };
+        let Some(contents) = contents.filter(|c| c.finished) else { return Ok(None) };
+        if holds_all(&contents.index, &writer.index) {
+            self.note(format!("{key} is stored already, and has all that there is of it: it stays"));
+            writer.take_over(contents);
+            return Ok(Some(digest));
+        }
+        if holds_all(&writer.index, &contents.index) {
+            return Ok(None);
+        }
+        Err(Error::new(Kind::Corrupt, "another chunk is stored of which the ledger knows nothing")
+            .context(of_chunk())
+            .hint("each has media that the other lacks: bring the older ledger back, or move that file away"))
     }
 
     /// What the chunk lacks, by the fragments that are in it.

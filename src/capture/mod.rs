@@ -20,6 +20,7 @@ mod place;
 mod progress;
 mod proof;
 mod spool;
+mod stored;
 mod sweep;
 mod transfer;
 mod writer;
@@ -45,6 +46,7 @@ use crate::time::{Range, Time};
 pub use self::contents::{Contents, read_contents};
 pub use self::progress::spooled_until;
 pub use self::proof::BEFORE_THE_ARCHIVE;
+pub use self::stored::{ReadBack, read_back};
 pub use self::sweep::sweep;
 
 /// The name of this engine in jobs.

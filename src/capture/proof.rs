@@ -92,15 +92,20 @@ fn explain(hole: Range, since: Time, track: &Evidence, misses: &[Gap], half: Dur
             beside.range = Range::new(beside.range.start.min(rest.start), beside.range.end.max(rest.end));
             continue;
         }
-        let listed = !track.seen.clip(*rest).is_empty();
-        let reason = if listed {
-            "it left the window before it was captured"
-        } else {
-            "the source has no media for it"
-        };
-        gaps.push(gap(*rest, reason));
+        gaps.extend(unexplained(*rest, &track.seen, half).into_iter().map(|(range, why)| gap(range, why)));
     }
     merge(gaps)
+}
+
+/// The parts of a hole that no miss explains: what the source was seen to hold was lost, the rest never was. Small parts
+/// count for neither: they are rounding, or the end of a segment that starts in the cell before.
+fn unexplained(hole: Range, seen: &Ranges, half: Duration) -> Vec<(Range, &'static str)> {
+    let least = if half.is_zero() { hole.duration() / 2 } else { half };
+    let lost: Ranges = seen.clip(hole).as_slice().iter().filter(|r| r.duration() > least).copied().collect();
+    let never = lost.missing_in(hole);
+    let never = never.as_slice().iter().filter(|r| lost.is_empty() || r.duration() > least);
+    let lost = lost.as_slice().iter().map(|r| (*r, "it left the window before it was captured"));
+    lost.chain(never.map(|r| (*r, "the source has no media for it"))).collect()
 }
 
 /// Joins neighbours that have one reason.
@@ -168,7 +173,14 @@ mod tests {
         let misses = [Gap { track: "audio=1".into(), range: range(12_000, 14_000), reason: "404".into() }];
         let got = found(track(&[10_000, 18_000], &[range(0, 15_900), range(18_000, 30_000)]), &misses);
         let left = "it left the window before it was captured".to_owned();
-        assert_eq!(got, [(range(12_000, 14_000), "404".into()), (range(14_000, 18_000), left)]);
+        let never = "the source has no media for it".to_owned();
+        let told = [(range(14_000, 15_900), left), (range(15_900, 18_000), never.clone())];
+        assert_eq!(got, [&[(range(12_000, 14_000), "404".into())], &told[..]].concat());
+        // A track that has nothing in the cell but the end of a segment that starts before it.
+        assert_eq!(
+            found(track(&[], &[range(0, 10_700), range(20_500, 30_000)]), &[]),
+            [(cell().range(), never)]
+        );
     }
 
     #[test]

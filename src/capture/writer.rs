@@ -252,6 +252,12 @@ impl Writer {
         self.header.iter().find(|(of, _)| *of == id).map_or(&[], |(_, inits)| inits)
     }
 
+    /// Goes by what another file of the same cell holds, which takes the place of this one.
+    pub(crate) fn take_over(&mut self, other: Contents) {
+        self.header = other.header;
+        self.index = other.index;
+    }
+
     /// True if there is no fragment in the file.
     pub(crate) fn is_empty(&self) -> bool {
         self.index.tracks.iter().all(|t: &TrackIndex| t.fragments.is_empty())
