@@ -43,13 +43,13 @@ pub(crate) fn capture() -> Result<Vec<Figure>> {
     heading(&format!("capture of {} MB, {ROUNDS} times, {CONNECTIONS} connections", media.bytes / 1_000_000));
     let wall = |runs: &[Run]| spread(runs.iter().map(|r| r.cost.wall_s));
     let durable = |runs: &[Run]| spread(runs.iter().map(Run::durable_s));
-    for (name, runs) in [("npvr check", &npvr), ("curl --parallel", &curl), ("ffmpeg -c copy", &ffmpeg)] {
+    for (name, runs) in [("npvr capture", &npvr), ("curl --parallel", &curl), ("ffmpeg -c copy", &ffmpeg)] {
         durable(runs).print(&format!("{name}, durable"), "s");
         wall(runs).print(&format!("{name}, until it ends"), "s");
         spread(runs.iter().map(|r| r.cost.cpu_s)).print(&format!("{name}, CPU"), "s");
     }
     let peak = spread(npvr.iter().map(|r| r.cost.peak_mb));
-    peak.print("npvr check, peak memory", "MB");
+    peak.print("npvr capture, peak memory", "MB");
     let unsynced = |other: &[Run]| durable(&npvr).median / wall(other).median;
     println!(
         "  npvr beside curl that syncs nothing: {:.2} x; beside such an ffmpeg: {:.2} x",

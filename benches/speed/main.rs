@@ -21,6 +21,9 @@ use std::process::ExitCode;
 /// Anything may fail here, and ends the run.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+/// One of the things that are measured.
+type Part = fn() -> Result<Vec<Figure>>;
+
 /// The program under test.
 const NPVR: &str = env!("CARGO_BIN_EXE_npvr");
 
@@ -57,7 +60,7 @@ fn main() -> ExitCode {
 
 /// Runs what was asked for; true if all of it keeps its limits.
 fn run(names: &[String]) -> Result<bool> {
-    let parts: [(&str, fn() -> Result<Vec<Figure>>); 4] = [
+    let parts: [(&str, Part); 4] = [
         ("start", small::start),
         ("plan", small::plan_a_week),
         ("check", archive::check_with_nothing_new),

@@ -8,11 +8,9 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::num::NonZeroU64;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256};
 
 use super::contents::{Contents, read_contents};
@@ -21,8 +19,6 @@ use crate::grid::Cell;
 
 /// Read and hash at once, in bytes.
 const BLOCK: usize = 256 * 1024;
-/// The disk is given this much at a time, in bytes.
-const WRITE_OUT: u64 = 8 << 20;
 
 /// A locked spool file.
 #[derive(Debug)]
@@ -30,8 +26,6 @@ pub(crate) struct Spool {
     path: PathBuf,
     file: File,
     len: u64,
-    /// Everything before this is on its way to the disk.
-    written_out: u64,
 }
 
 /// Where the spool file of a cell is, below the spool folder.
@@ -58,8 +52,7 @@ impl Spool {
             let locked = file.metadata().with_context(|| at("look at"))?;
             match std::fs::metadata(&path) {
                 Ok(named) if (named.dev(), named.ino()) == (locked.dev(), locked.ino()) => {
-                    let len = locked.len();
-                    return Ok(Some(Spool { path, file, len, written_out: len }));
+                    return Ok(Some(Spool { file, len: locked.len(), path }));
                 }
                 // Its holder deleted it, or put another in its place, between our open and our lock.
                 _ => continue,
@@ -100,20 +93,7 @@ impl Spool {
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).with_context(|| format!("write {}", self.path.display()))?;
         self.len += bytes.len() as u64;
-        self.write_out();
         Ok(())
-    }
-
-    /// Lets the disk begin with what has come, while more is fetched, so that [`Spool::sync`] does not wait for all of it
-    /// at the end. On Linux this advice starts the write-out of dirty pages, and drops none that are not written yet; where
-    /// it is not taken, only time is lost.
-    fn write_out(&mut self) {
-        if let Some(fresh) = NonZeroU64::new(self.len.saturating_sub(self.written_out))
-            && fresh.get() >= WRITE_OUT
-        {
-            let _ = fadvise(&self.file, self.written_out, Some(fresh), Advice::DontNeed);
-            self.written_out = self.len;
-        }
     }
 
     /// Puts another header in front of the fragments: tracks or sample entries have joined.
@@ -142,7 +122,6 @@ impl Spool {
             Ok((file, head.len() as u64 + moved))
         };
         (self.file, self.len) = replace().with_context(|| format!("rewrite {}", self.path.display()))?;
-        self.written_out = self.len;
         Ok(())
     }
 
