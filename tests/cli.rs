@@ -290,7 +290,7 @@ fn the_json_documents_have_the_shape_that_is_promised() {
         &status,
         ".schema .now .channels[].name .channels[].enabled .channels[].since .channels[].checked .channels[].error
          .channels[].source.now .channels[].source.window_start .channels[].source.live_edge
-         .channels[].source.live .channels[].source.tracks[] .channels[].lag_s
+         .channels[].source.live .channels[].source.zero .channels[].source.tracks[] .channels[].lag_s
          .channels[].span.start .channels[].span.end .channels[].strip[]
          .channels[].counts.complete .channels[].counts.partial .channels[].counts.capturing
          .channels[].counts.failed .channels[].counts.lost .channels[].counts.bytes
