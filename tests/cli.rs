@@ -305,7 +305,8 @@ fn the_json_documents_have_the_shape_that_is_promised() {
     let jobs = site.run(["status", "--jobs", "--json"]).expect(0).json();
     assert_shape(
         &jobs,
-        "[].id [].channel [].cell.start [].cell.end [].outcome [].started [].ended [].bytes [].segments [].message",
+        "[].id [].channel [].cell.start [].cell.end [].outcome [].started [].ended [].bytes [].segments [].spooled_bytes
+         [].message",
     );
     // The same for people, with a line for each.
     let text = site.run(["status"]).expect(0).stdout;
