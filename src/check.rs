@@ -265,9 +265,7 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
                 let outlook = seen.unreachable(e.to_string());
                 place.ledger.observe(&name, &outlook.text(), clock::now())?;
             }
-            return Err(e.hint(format!(
-                "the next check asks again; to see what it answers: npvr channel probe {name}"
-            )));
+            return Err(e.hint(ask_yourself(&name)));
         }
     };
     let store = if options.dry_run { None } else { Some(connect(place, &channel, &options.archive)?) };
@@ -313,6 +311,10 @@ fn began(timeline: &Timeline, since: Option<Time>) -> Time {
         (Some(span), Some(since)) if span.end < since => since,
         (Some(span), _) => span.start.max(timeline.window_start),
     }
+}
+
+fn ask_yourself(name: &str) -> String {
+    format!("the next check asks again; to see what it answers: npvr channel probe {name}")
 }
 
 /// Turns what would wait into a capture of what is there now.

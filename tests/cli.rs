@@ -290,7 +290,7 @@ fn the_json_documents_have_the_shape_that_is_promised() {
         &status,
         ".schema .now .channels[].name .channels[].enabled .channels[].since .channels[].checked .channels[].error
          .channels[].source.now .channels[].source.window_start .channels[].source.live_edge
-         .channels[].source.live .channels[].source.tracks[] .channels[].lag_s
+         .channels[].source.live .channels[].source.zero .channels[].source.tracks[] .channels[].lag_s
          .channels[].span.start .channels[].span.end .channels[].strip[]
          .channels[].counts.complete .channels[].counts.partial .channels[].counts.capturing
          .channels[].counts.failed .channels[].counts.lost .channels[].counts.bytes
@@ -305,7 +305,8 @@ fn the_json_documents_have_the_shape_that_is_promised() {
     let jobs = site.run(["status", "--jobs", "--json"]).expect(0).json();
     assert_shape(
         &jobs,
-        "[].id [].channel [].cell.start [].cell.end [].outcome [].started [].ended [].bytes [].segments [].message",
+        "[].id [].channel [].cell.start [].cell.end [].outcome [].started [].ended [].bytes [].segments [].spooled_bytes
+         [].message",
     );
     // The same for people, with a line for each.
     let text = site.run(["status"]).expect(0).stdout;

@@ -250,13 +250,9 @@ impl Client {
         mut share: Option<&mut Share<'_>>,
     ) -> Result<Bytes, Failure> {
         let limit = if what == What::Media { MAX_MEDIA_BYTES } else { MAX_DOCUMENT_BYTES };
-        let too_large = || {
-            Error::new(Kind::Invalid, format!("larger than {} MiB", limit >> 20))
-                .hint("neither a manifest nor a segment is that large: check channel_url")
-        };
         let announced = response.content_length().unwrap_or(0);
         if announced > limit {
-            return Err(too_large().into());
+            return Err(too_large(limit).into());
         }
         let mut body = BytesMut::new();
         let (started, mut throttled) = (Tick::now(), Duration::ZERO);
@@ -277,7 +273,7 @@ impl Client {
             let Some(chunk) = chunk else { break };
             let held = held.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
             if held > limit {
-                return Err(too_large().into());
+                return Err(too_large(limit).into());
             }
             if let Some(share) = &mut share {
                 let before = Tick::now();
@@ -321,6 +317,11 @@ impl Tries {
         tokio::time::sleep(delay.max(asked)).await;
         Ok(())
     }
+}
+
+fn too_large(limit: u64) -> Error {
+    Error::new(Kind::Invalid, format!("larger than {} MiB", limit >> 20))
+        .hint("neither a manifest nor a segment is that large: check channel_url")
 }
 
 fn stalled(after: Duration) -> Error {
