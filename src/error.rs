@@ -39,6 +39,8 @@ pub enum Kind {
 pub struct Error {
     kind: Kind,
     what: String,
+    /// How many bytes at the end of `what` were there first.
+    gist_bytes: usize,
     hint: Option<String>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -49,7 +51,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error that says `what`, a fragment without a capital or a full stop.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self { kind, what: what.into(), hint: None, source: None }
+        let what = what.into();
+        Self { kind, gist_bytes: what.len(), what, hint: None, source: None }
     }
 
     /// Puts a wider context in front: `channel news: ` + what was said so far.
@@ -71,6 +74,11 @@ impl Error {
     pub fn caused_by(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Box::new(cause));
         self
+    }
+
+    /// What was said first, without the contexts: `404 Not Found`, and not where. What many errors have in common.
+    pub fn gist(&self) -> &str {
+        &self.what[self.what.len() - self.gist_bytes..]
     }
 
     /// The kind, for decisions.
@@ -167,6 +175,7 @@ mod tests {
         let e = e.hint("call the owner");
         assert_eq!(e.to_string(), "channel news: put a/b: access denied");
         assert_eq!(e.remedy(), Some("check the key"));
+        assert_eq!(e.gist(), "access denied");
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn twenty_overlapping_checks_killed_at_random_moments_fifty_times_leave_every_ce
     let window = Duration::from_secs((BACKLOG * CELL_S + SETTLE_S + 4).unsigned_abs());
     // Everything lasts long enough to be struck in the middle, on a fast machine too.
     let all = Range::new(Time::EPOCH, Time::MAX);
-    let slow = for_media(FaultKind::Delay(Duration::from_millis(30)), all);
+    let slow = for_media(FaultKind::Delay(Duration::from_millis(80)), all);
     let late =
         Fault { class: Some(Class::Archive), ..Fault::new(FaultKind::Delay(Duration::from_millis(150))) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -109,7 +109,7 @@ fn twenty_overlapping_checks_killed_at_random_moments_fifty_times_leave_every_ce
     }
     assert!(ends.killed >= 200, "many were killed: {ends:?}");
     let died = site.jobs().iter().filter(|job| job["outcome"] == "died").count();
-    assert!(died >= 20, "many of those while they captured: {died} jobs died");
+    assert!(died >= 15, "many of those while they captured: {died} jobs died");
 
     site.check().expect_silence();
     assert_healed(&site, "news", BACKLOG + i64::try_from(ROUNDS).unwrap() - 1);

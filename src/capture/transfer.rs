@@ -30,7 +30,7 @@ pub(crate) const ROOM_UNIT: u64 = 64 << 10;
 /// What goes from the fetching to the writing.
 enum Item {
     Segment(Arrived, Option<OwnedSemaphorePermit>),
-    Missed(Wanted, String),
+    Missed(Wanted, Error),
 }
 
 /// The init segments of a listing, fetched and read; by track and number.
@@ -46,7 +46,7 @@ impl Inits {
                 let read = fetch_init(feed, init).await.with_context(|| of_track.track.name());
                 let kept = match read {
                     Ok(init) => Ok(Arc::new(init)),
-                    Err(e) if e.kind() == Kind::Expired => Err(e.to_string()),
+                    Err(e) if e.kind() == Kind::Expired => Err(format!("its init segment: {}", e.gist())),
                     Err(e) => return Err(e),
                 };
                 all.insert((track, number), kept);
@@ -161,9 +161,7 @@ impl Transfer<'_> {
                 let init_ref = listing.inits[wanted.segment.init].clone();
                 Ok(Item::Segment(Arrived { wanted, bytes, init_ref, init }, room))
             }
-            Err(e) if e.kind() == Kind::Expired || self.order.last_chance => {
-                Ok(Item::Missed(wanted, e.to_string()))
-            }
+            Err(e) if e.kind() == Kind::Expired || self.order.last_chance => Ok(Item::Missed(wanted, e)),
             Err(e) => Err(e.context(listing.track.name())),
         }
     }
@@ -190,19 +188,19 @@ impl Transfer<'_> {
 }
 
 fn write_one(writer: &mut Writer, names: &[String], item: Item) -> Result<()> {
-    let (wanted, reason) = match item {
+    let (wanted, error) = match item {
         Item::Segment(arrived, _room) => match writer.take(&arrived) {
             // What is no media is as good as not there, and says so; a full disk is another matter.
-            Err(e) if matches!(e.kind(), Kind::Invalid | Kind::Unsupported) => {
-                (arrived.wanted, e.to_string())
-            }
+            Err(e) if matches!(e.kind(), Kind::Invalid | Kind::Unsupported) => (arrived.wanted, e),
             written => return written,
         },
-        Item::Missed(wanted, reason) => (wanted, reason),
+        Item::Missed(wanted, error) => (wanted, error),
     };
     let (start, end) = bounds(&wanted.segment);
     let name = names.get(wanted.track).cloned().unwrap_or_default();
-    writer.progress.misses.push((name, Range::new(start, end), reason));
+    writer.notes.push(format!("{name}: the segment at {start} is given up: {error}"));
+    // Without the URL: segments in a row that are missed for one reason are one gap.
+    writer.progress.misses.push((name, Range::new(start, end), error.gist().to_owned()));
     Ok(())
 }
 

@@ -33,8 +33,12 @@ pub(super) fn render_gaps(status: &Status) -> String {
     for channel in &status.channels {
         for gap in &channel.gaps {
             let length = human_duration(gap.range.duration());
-            let _ =
-                writeln!(text, "{}  {:<24} {}  {length}  {}", channel.name, gap.track, gap.range, gap.reason);
+            let (start, end) = (gap.range.start.floor_ms(), gap.range.end.floor_ms());
+            let _ = writeln!(
+                text,
+                "{}  {:<18}  {start}--{end}  {length:<5}  {}",
+                channel.name, gap.track, gap.reason
+            );
         }
     }
     text

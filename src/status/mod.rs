@@ -56,7 +56,7 @@ pub struct ChannelStatus {
     pub counts: Counts,
     /// The latest cell of which a chunk is stored.
     pub last_chunk: Option<Cell>,
-    /// What may be lost, soonest first.
+    /// What may be lost, soonest first; deadlines are on this host's clock.
     pub at_risk: Vec<crate::plan::Risk>,
     /// What is being captured now.
     pub running: Vec<Job>,
@@ -179,6 +179,11 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
         ledger.jobs(&JobFilter { channel: Some(name.to_owned()), running_only: true, limit: 100 })?;
     let mut at_risk = outlook.at_risk;
     at_risk.retain(|risk| !rows.iter().any(|row| row.cell == risk.cell && is_settled(row)));
+    if let (Some((checked, _)), Some(source)) = (&observed, &outlook.source) {
+        // Deadlines come on the source's clock.
+        let ahead_ns = source.now.signed_ns_since(*checked);
+        at_risk.iter_mut().for_each(|risk| risk.deadline = risk.deadline.offset_ns(-ahead_ns));
+    }
     at_risk.sort_by_key(|risk| risk.deadline);
     let span = since.map(|since| Range::new(since.max(kept.start), now)).filter(|span| !span.is_empty());
     let live = outlook.source.as_ref().filter(|s| s.live);
