@@ -147,8 +147,11 @@ impl<'a> Attempt<'a> {
         }
         let done = writer.progress.tracks.values().filter_map(|t| t.done).min();
         writer.progress.until = if result.is_ok() { Some(until) } else { done };
-        // A full disk fails here too; the first error is the one to tell.
-        let kept = writer.spool.sync().and_then(|()| self.checkpoint(&writer.progress));
+        // What stays in the spool is brought to the disk here, what goes into the store by the store. A full disk fails here
+        // too; the first error is the one to tell.
+        let stays = !self.order.whole || result.is_err();
+        let synced = if stays { writer.spool.sync() } else { Ok(()) };
+        let kept = synced.and_then(|()| self.checkpoint(&writer.progress));
         result.and(kept).map(|()| writer)
     }
 

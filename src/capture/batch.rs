@@ -39,7 +39,7 @@ pub(crate) fn wanted(
         let end = written_end(track);
         let open = of_track.segments.iter().filter(|s| {
             let (_, segment_end) = bounds(s);
-            let is_done = done.is_some_and(|done| segment_end <= done);
+            let is_done = done.is_some_and(|done| segment_end <= done) && reaches(s, end);
             !is_done && !is_written(s, end) && watermark.is_none_or(|w| s.start.cmp_instant(w).is_lt())
         });
         all.extend(open.map(|segment| Wanted { track, segment: segment.clone() }));
@@ -54,6 +54,13 @@ pub(crate) fn bounds(segment: &Segment) -> (Time, Time) {
     let mut end = segment.start;
     end.ticks = end.ticks.saturating_add(segment.duration_ticks);
     (segment.start.instant(), end.instant())
+}
+
+/// True if the file goes up to the end of a segment, give or take half of it. After a power cut it may be shorter than the
+/// ledger has it.
+fn reaches(segment: &Segment, written_end: Option<Time>) -> bool {
+    let (start, end) = bounds(segment);
+    written_end.is_some_and(|written| written.plus(end.since(start) / 2) >= end)
 }
 
 /// True if the file goes on well past the segment's end: a part of the next one is there, so this one is there whole. The
@@ -126,5 +133,8 @@ mod tests {
         let mut progress = Progress::default();
         progress.track("video=1").done = Some(ms(4_000));
         assert_eq!(starts(&wanted(&tracks, &progress, |_| Some(ms(4_000)), None)), [(0, 4_000)]);
+        // A power cut has taken what the ledger has written down.
+        let after_cut = wanted(&tracks, &progress, |_| Some(ms(2_000)), None);
+        assert_eq!(starts(&after_cut), [(0, 2_000), (0, 4_000)]);
     }
 }

@@ -4,9 +4,9 @@
 //!
 //! 1. the cell's spool file is made and locked: no other process works on the cell from here on;
 //! 2. the ledger's row is claimed; a job that it still calls running is dead, for its lock was free;
-//! 3. fragments are appended to the spool, and what is durable is checkpointed in the row;
-//! 4. the file is finished (`mfra`) and fsynced;
-//! 5. it is put into the store, which verifies size and checksum;
+//! 3. fragments are appended to the spool, and how far they go is checkpointed in the row;
+//! 4. the file is finished (`mfra`);
+//! 5. it is put into the store, which brings it to the disk, and verifies size and checksum;
 //! 6. row, fragment index and gaps are committed in one transaction;
 //! 7. the spool file is deleted, and with it the lock goes.
 //!

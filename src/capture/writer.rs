@@ -263,13 +263,11 @@ impl Writer {
         self.index.tracks.iter().all(|t: &TrackIndex| t.fragments.is_empty())
     }
 
-    /// Ends the file with its `mfra` if it has none yet, makes it durable, and gives its SHA-256. After this it is never
-    /// written to again.
+    /// Ends the file with its `mfra` if it has none yet, and gives its SHA-256. After this it is never written to again.
     pub(crate) fn finish(&mut self) -> Result<[u8; 32]> {
         if !self.finished {
             let end = tail(&self.index)?;
             self.write(&end)?;
-            self.spool.sync()?;
             self.finished = true;
         }
         match self.hasher.take() {

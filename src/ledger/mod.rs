@@ -87,7 +87,7 @@ pub trait Ledger: Send + Sync {
         pid: u32,
     ) -> Result<Claimed>;
 
-    /// Keeps what is durable in the spool by now: `progress` is capture's own text, handed back by the next claim.
+    /// Keeps what is in the spool by now: `progress` is capture's own text, handed back by the next claim.
     fn checkpoint(&self, job: JobId, progress: &str, stats: JobStats) -> Result<()>;
 
     /// Ends a job whose cell goes on later: outcome `piece`. The row stays `capturing`, with its progress.

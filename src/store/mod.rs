@@ -84,8 +84,8 @@ pub trait Store: Send + Sync {
     /// Stores the bytes of `file` under `key`, and replaces what was there. The bytes are read back and compared with
     /// `expect` before a reader can see them.
     ///
-    /// The caller has already fsynced `file`, and never writes to it again, also not after this returns: a disk store
-    /// may give the very same file its second name. Deleting `file` afterwards is fine.
+    /// The caller never writes to `file` again, also not after this returns: a disk store may give the very same file its
+    /// second name, once it has brought it to the disk. Deleting `file` afterwards is fine.
     ///
     /// # Errors
     /// [`Kind::Corrupt`] if `file` is not what `expect` says; nothing is stored then, and what was there stays.

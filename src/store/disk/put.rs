@@ -1,7 +1,7 @@
 //! Putting and deleting, in an order of effects that survives a kill, or a power cut, after any step:
 //!
-//! 1. folders · 2. the file under an unfinished name (a second link to it, or an fsynced copy) · 3. size and hash of
-//!    what is there · 4. rename to the key · 5. fsync of the folders.
+//! 1. folders · 2. the file under an unfinished name (a second link to it, or a copy) · 3. fsync, and size and hash of what
+//!    is there · 4. rename to the key · 5. fsync of the folders.
 //!
 //! A kill before 4 leaves an unfinished name, which the next put into the folder removes, or `sweep`; after 4 the object is
 //! whole.
@@ -25,7 +25,7 @@ pub(super) fn put(root: &Path, key: &str, file: &Path, expect: &Digest) -> Resul
     present(root)?;
     let folder = folder_of(root, key);
     let Placed { path: temporary, copy: _held } = place(&folder, file)?;
-    let found = digest(&temporary).map_err(failed)?;
+    let found = durable_digest(&temporary).map_err(failed)?;
     if found != *expect {
         let what = format!("the file has {found:?}, and should have {expect:?}");
         return Err(Error::new(Kind::Corrupt, what).hint("capture it again"));
@@ -82,9 +82,18 @@ fn copy(folder: &Path, file: &Path, permissions: std::fs::Permissions) -> io::Re
     }
     io::copy(&mut File::open(file)?, temporary.as_file_mut())?;
     temporary.as_file().set_permissions(permissions)?;
-    temporary.as_file().sync_all()?;
     let (file, path) = temporary.into_parts();
     Ok(Placed { path, copy: Some(file) })
+}
+
+/// Brings a file to the disk, and reads it back meanwhile: the one waits for the disk, the other for a core.
+fn durable_digest(path: &Path) -> io::Result<Digest> {
+    std::thread::scope(|scope| {
+        let synced = scope.spawn(|| File::open(path)?.sync_all());
+        let found = digest(path)?;
+        synced.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(found)
+    })
 }
 
 fn digest(path: &Path) -> io::Result<Digest> {
