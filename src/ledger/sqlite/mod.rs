@@ -8,6 +8,7 @@ mod fault;
 mod jobs;
 mod network;
 mod open;
+mod owner;
 mod read;
 mod write;
 

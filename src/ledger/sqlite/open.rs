@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::network;
+use super::{network, owner};
 use crate::error::{Context, Error, Kind, Result};
 
 /// The steps from an empty file to the newest version; `user_version` counts those that were taken.
@@ -41,6 +41,7 @@ pub(super) fn open(dir: &Path) -> Result<Opened> {
 fn open_with(dir: &Path, path: &Path, migrations: &[&str]) -> Result<Opened> {
     std::fs::create_dir_all(dir).map_err(folder_error)?;
     network::refuse(dir)?;
+    owner::refuse(dir, path)?;
     let lock_path = dir.join("ledger.lock");
     for _ in 0..TRIES {
         let in_use = open_lock(&lock_path)?;
