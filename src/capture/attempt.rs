@@ -15,9 +15,10 @@ use super::{BEFORE_THE_ARCHIVE, Captured, Event, Feed, Order, Workplace};
 use crate::clock;
 use crate::error::{Context, Error, Kind, Result};
 use crate::ledger::{Commit, Coverage, Gap, JobId, JobStats, Stored};
+use crate::media::Index;
 use crate::source::TrackListing;
 use crate::store::Digest;
-use crate::time::{Ranges, Time, human_duration};
+use crate::time::{Range, Ranges, Time, human_duration};
 
 /// A chunk that lacks segments which the source announced is tried again at most so often.
 const MOST_ATTEMPTS: u32 = 3;
@@ -168,7 +169,7 @@ impl<'a> Attempt<'a> {
 
     /// Steps 4 to 7.
     async fn close(&mut self, mut writer: Writer) -> Result<Captured> {
-        let mut found = self.prove(&writer);
+        let mut found = self.prove(&writer)?;
         for gap in &found {
             self.note(format!("gap: {} {}: {}", gap.track, gap.range, gap.reason));
         }
@@ -193,7 +194,7 @@ impl<'a> Attempt<'a> {
         };
         let digest = match stored {
             Some(digest) => {
-                found = self.prove(&writer);
+                found = self.prove(&writer)?;
                 digest
             }
             None => self.put(&mut writer, &key).await?,
@@ -251,15 +252,35 @@ impl<'a> Attempt<'a> {
             .hint("each has media that the other lacks: bring the older ledger back, or move that file away"))
     }
 
-    /// What the chunk lacks, by the fragments that are in it.
-    fn prove(&self, writer: &Writer) -> Vec<Gap> {
+    /// What the chunk lacks, by the fragments that are in it, and by the last ones of the cell before.
+    fn prove(&self, writer: &Writer) -> Result<Vec<Gap>> {
         let evidence = writer.progress.tracks.iter().map(|(name, track)| Evidence {
             name: name.clone(),
             fragments: track.id.map_or_else(Vec::new, |id| writer.presented(id)),
             seen: track.seen.clone(),
+            before_ends: None,
         });
-        let evidence: Vec<Evidence> = evidence.collect();
-        gaps(self.order.cell, self.order.since, &evidence, &writer.progress.missed())
+        let mut evidence: Vec<Evidence> = evidence.collect();
+        let prove = |evidence: &[Evidence]| {
+            gaps(self.order.cell, self.order.since, evidence, &writer.progress.missed())
+        };
+        let found = prove(&evidence);
+        let Some(before) = (!found.is_empty()).then(|| self.index_before()).transpose()?.flatten() else {
+            return Ok(found);
+        };
+        for (of_track, (_, track)) in evidence.iter_mut().zip(&writer.progress.tracks) {
+            let last = track.id.and_then(|id| writer.presented_in(&before, id).pop());
+            of_track.before_ends = last.map(|range| range.end);
+        }
+        Ok(prove(&evidence))
+    }
+
+    /// The fragment index of the cell before, if its chunk is stored.
+    fn index_before(&self) -> Result<Option<Index>> {
+        let start = self.order.cell.start();
+        let rows = self.place.ledger.cells(self.channel(), Range::new(start.offset_ns(-1), start))?;
+        let Some(row) = rows.into_iter().find(|row| row.cell.end() == start) else { return Ok(None) };
+        self.place.ledger.index(self.channel(), row.cell)?.map(|bytes| Index::decode(&bytes)).transpose()
     }
 
     fn has_object(&self) -> Result<bool> {

@@ -18,6 +18,8 @@ pub(crate) struct Evidence {
     pub(crate) fragments: Vec<Range>,
     /// What the source was seen to hold of it, neighbours of the cell included.
     pub(crate) seen: Ranges,
+    /// Where the chunk of the cell before ends, if it is known: its last segment may reach into this cell.
+    pub(crate) before_ends: Option<Time>,
 }
 
 /// Why the beginning of an archive's first cell is not there. Nothing that was promised is missing.
@@ -42,6 +44,9 @@ fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<
     let head = first.and_then(|first| head(cell, track, first, longest.max(longest_of(&missed))));
     if let Some(head) = head {
         covered.add_bridging(head, half);
+    }
+    if let Some(end) = track.before_ends {
+        covered.add_bridging(Range::new(cell.start(), end), half);
     }
     let missing = covered.missing_in(cell.range());
     let holes = missing.as_slice().iter().filter(|hole| hole.duration() > half);
@@ -141,7 +146,8 @@ mod tests {
 
     fn track(starts: &[i64], seen: &[Range]) -> Evidence {
         let fragments = starts.iter().map(|s| range(*s, s + 2_000)).collect();
-        Evidence { name: "audio=1".into(), fragments, seen: seen.iter().copied().collect() }
+        let seen = seen.iter().copied().collect();
+        Evidence { name: "audio=1".into(), fragments, seen, before_ends: None }
     }
 
     fn found(track: Evidence, misses: &[Gap]) -> Vec<(Range, String)> {
@@ -166,6 +172,14 @@ mod tests {
         assert_eq!(got, [(range(11_500, 13_500), "404".into())]);
         let got = found(track(&[], &[range(5_000, 13_500)]), &misses);
         assert_eq!(got[0], (range(11_500, 13_500), "404".into()), "even where no segment could be had");
+    }
+
+    #[test]
+    fn a_hole_begins_where_the_last_segment_of_the_cell_before_ends() {
+        let starts = [16_000, 18_000];
+        let evidence = Evidence { before_ends: Some(ms(11_300)), ..track(&starts, &[range(16_000, 30_000)]) };
+        let got = found(evidence, &[]);
+        assert_eq!(got, [(range(11_300, 16_000), "the source has no media for it".into())]);
     }
 
     #[test]

@@ -73,9 +73,10 @@ pub(super) fn complain(report: &ChannelReport) {
         let of_chunk = |what: &str| format!("channel {}: chunk {}: {what}", report.name, done.decision.cell);
         match &done.result {
             Err(error) => out::complain_of(error),
-            Ok(Captured::Partial { gaps, .. }) => {
+            Ok(Captured::Partial { .. }) => {
                 let hint = format!("all gaps: npvr status --gaps {}", report.name);
-                out::complain(of_chunk(&format!("stored with gaps: {}", gaps_in_words(gaps))), Some(&hint));
+                let gaps = in_words(&gaps_told(done));
+                out::complain(of_chunk(&format!("stored with gaps: {gaps}")), Some(&hint));
             }
             Ok(_) => {}
         }
@@ -100,11 +101,20 @@ fn complain_of_losses(report: &ChannelReport) {
     }
 }
 
-fn gaps_in_words(gaps: &[Gap]) -> String {
-    let told: Vec<&Gap> = gaps.iter().filter(|g| g.reason != BEFORE_THE_ARCHIVE).collect();
+/// The gaps of a chunk that are worth telling: not what was gone before the archive began.
+fn gaps_told(done: &Done) -> Vec<&Gap> {
+    match &done.result {
+        Ok(Captured::Partial { gaps, .. }) => {
+            gaps.iter().filter(|g| g.reason != BEFORE_THE_ARCHIVE).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn in_words(gaps: &[&Gap]) -> String {
     let one = |g: &&Gap| format!("{} lacks {} ({})", g.track, human_duration(g.range.duration()), g.reason);
-    let shown: Vec<String> = told.iter().take(3).map(one).collect();
-    match told.len() - shown.len() {
+    let shown: Vec<String> = gaps.iter().take(3).map(one).collect();
+    match gaps.len() - shown.len() {
         0 => shown.join(", "),
         more => format!("{}, and {more} more", shown.join(", ")),
     }
@@ -112,15 +122,17 @@ fn gaps_in_words(gaps: &[Gap]) -> String {
 
 /// One line for the person who typed the command.
 fn summary(reports: &[ChannelReport]) -> String {
-    let count = |of: &str| reports.iter().flat_map(|r| &r.done).filter(|d| word(d) == of).count();
-    let words = [
-        ("complete", "archived"),
-        ("partial", "stored with gaps"),
-        ("piece", "begun"),
-        ("lost", "lost"),
-        ("failed", "failed"),
+    let done = || reports.iter().flat_map(|r| &r.done);
+    let count = |of: &str| done().filter(|d| word(d) == of).count();
+    // The first chunk of an archive lacks what was gone before it began, and nothing else.
+    let whole = done().filter(|d| word(d) == "partial" && gaps_told(d).is_empty()).count();
+    let counts = [
+        (count("complete") + whole, "archived"),
+        (count("partial") - whole, "stored with gaps"),
+        (count("piece"), "begun"),
+        (count("lost"), "lost"),
+        (count("failed"), "failed"),
     ];
-    let counts = words.map(|(of, told)| (count(of), told));
     let told: Vec<String> =
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     let told =
@@ -194,7 +206,7 @@ fn channel_document(report: &ChannelReport) -> ChannelDocument<'_> {
 fn done_document(done: &Done) -> DoneDocument {
     let message = match &done.result {
         Err(e) => Some(e.to_string()),
-        Ok(Captured::Partial { gaps, .. }) => Some(gaps_in_words(gaps)),
+        Ok(Captured::Partial { .. }) => Some(in_words(&gaps_told(done))),
         Ok(_) => None,
     };
     DoneDocument { cell: done.decision.cell, result: word(done), problem: done.is_problem(), message }

@@ -3,14 +3,11 @@
 //! Raw `trak` boxes are copied. What changes is the track's number (`tkhd`, `tref`, `trex`), its list of sample entries where
 //! the encoder was restarted with other parameters, and durations in the movie's timescale, of which a file has only one.
 
-use super::MAX_TRACKS;
 use super::boxes::{BoxIter, Boxed, put_at, put_box, put_version_flags};
 use super::init::{Init, Moov};
+use super::{MAX_HEADER, MAX_TRACKS};
 use crate::error::{Context, Error, Kind, Result};
 use crate::time::Timescale;
-
-/// The largest header that is read back, in bytes: many tracks, each with many inits.
-pub(super) const MAX_HEADER: usize = 16 << 20;
 
 /// How deep the boxes that are rewritten lie in a `trak`: `trak/mdia/minf/stbl/stsd`.
 const MAX_DEPTH: usize = 5;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::boxes::{BoxIter, Boxed, refuse_other_formats};
 use super::moof::TrexDefaults;
-use super::{MAX_INIT, MAX_TRACKS, header::MAX_HEADER};
+use super::{MAX_HEADER, MAX_INIT, MAX_TRACKS};
 use crate::error::{Error, Kind, Result};
 use crate::time::Timescale;
 use crate::track::Medium;

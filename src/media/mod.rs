@@ -34,5 +34,7 @@ pub use tail::tail;
 pub const MAX_MOOF: usize = 16 << 20;
 /// The largest init segment that is read, in bytes.
 pub const MAX_INIT: usize = 4 << 20;
+/// The largest header that is read back, in bytes: many tracks, each with many inits.
+const MAX_HEADER: usize = 16 << 20;
 /// The most tracks of a chunk, sample entries of a track, and `pssh` boxes: a bound for work that grows with their square.
 pub const MAX_TRACKS: usize = 256;

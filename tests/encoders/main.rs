@@ -14,7 +14,7 @@ mod recording;
 use std::time::Duration;
 
 use decode::{Decoder, Track};
-use recording::{Archived, SECONDS, recording};
+use recording::{Archived, recording, seconds};
 
 /// Frames a second of every video track.
 const FPS: i64 = 25;
@@ -64,7 +64,7 @@ fn has_every_video_frame(channel: &str, renditions: usize) {
     let (archived, tracks) = decoded(channel, &Decoder::clear());
     assert_eq!(archived.lag_s, None, "what has ended does not lag");
     let frames: Vec<usize> = tracks.iter().filter(|t| t.is_video()).map(|t| t.packets.len()).collect();
-    assert_eq!(frames, vec![SECONDS as usize * FPS as usize; renditions]);
+    assert_eq!(frames, vec![seconds() as usize * FPS as usize; renditions]);
 }
 
 #[test]

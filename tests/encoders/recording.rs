@@ -15,15 +15,18 @@ use serde_json::Value;
 use super::encoder::{Encoder, Running};
 use super::origin;
 
-/// How long each encoder runs, in seconds.
-pub(crate) const SECONDS: u64 = 60;
+/// How long each encoder runs, in seconds: a minute, or what NPVR_ENCODER_SECONDS says, for a long run by hand.
+pub(crate) fn seconds() -> u64 {
+    std::env::var("NPVR_ENCODER_SECONDS").map_or(60, |text| text.parse().unwrap())
+}
+
 /// The one that is killed is killed after so long, and started again after so long.
 const KILLED_AFTER: Duration = Duration::from_secs(21);
 const RESTARTED_AFTER: Duration = Duration::from_secs(29);
 /// The cron line runs so often.
 const EVERY: Duration = Duration::from_secs(2);
-/// Nothing here takes longer.
-const PATIENCE: Duration = Duration::from_secs(180);
+/// Nothing here takes longer than the encoders and this.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A channel: its name, the length of its chunks, and what feeds it.
 type Channel = (&'static str, &'static str, Encoder);
@@ -87,7 +90,7 @@ async fn record() -> Recording {
     let address = origin::serve(&site);
     let began = Tick::now();
     let start = |(name, _, encoder): &Channel, seconds| encoder.start(&site.join(name), seconds);
-    let mut running: Vec<Option<Running>> = CHANNELS.iter().map(|c| Some(start(c, SECONDS))).collect();
+    let mut running: Vec<Option<Running>> = CHANNELS.iter().map(|c| Some(start(c, seconds()))).collect();
     for (name, chunk, _) in CHANNELS {
         let manifest = format!("{name}/manifest.mpd");
         while !site.join(&manifest).exists() {
@@ -101,7 +104,10 @@ async fn record() -> Recording {
     let of_restarted = CHANNELS.iter().position(|c| c.0 == "restarted").unwrap();
     let (mut was_restarted, mut checks_after_the_end) = (false, 0);
     while checks_after_the_end < 3 {
-        assert!(began.elapsed() < PATIENCE, "the encoders do not come to an end");
+        assert!(
+            began.elapsed() < PATIENCE + Duration::from_secs(seconds()),
+            "the encoders do not come to an end"
+        );
         let at = Tick::now();
         let checked = recording.npvr(&["check"]);
         // 3: something is lost, or has a gap, and that is news. The tests look at what it is.
@@ -110,7 +116,7 @@ async fn record() -> Recording {
             running[of_restarted] = None;
         }
         if !was_restarted && began.elapsed() > RESTARTED_AFTER {
-            let left = SECONDS - began.elapsed().as_secs();
+            let left = seconds() - began.elapsed().as_secs();
             running[of_restarted] = Some(start(&CHANNELS[of_restarted], left));
             was_restarted = true;
         }
