@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::batch::{Wanted, wanted, watermark};
+use super::before;
 use super::contents::Contents;
 use super::progress::Progress;
 use super::proof::{Evidence, gaps};
@@ -15,10 +16,9 @@ use super::{BEFORE_THE_ARCHIVE, Captured, Event, Feed, Order, Workplace};
 use crate::clock;
 use crate::error::{Context, Error, Kind, Result};
 use crate::ledger::{Commit, Coverage, Gap, JobId, JobStats, Stored};
-use crate::media::Index;
 use crate::source::TrackListing;
 use crate::store::Digest;
-use crate::time::{Range, Ranges, Time, human_duration};
+use crate::time::{Ranges, Time, human_duration};
 
 /// A chunk that lacks segments which the source announced is tried again at most so often.
 const MOST_ATTEMPTS: u32 = 3;
@@ -147,7 +147,12 @@ impl<'a> Attempt<'a> {
             self.note(note);
         }
         let done = writer.progress.tracks.values().filter_map(|t| t.done).min();
-        writer.progress.until = if result.is_ok() { Some(until) } else { done };
+        // A spool without a fragment holds nothing that is worth another attempt.
+        writer.progress.until = match (writer.is_empty(), &result) {
+            (true, _) => None,
+            (false, Ok(())) => Some(until),
+            (false, Err(_)) => done,
+        };
         // What stays in the spool is brought to the disk here, what goes into the store by the store. A full disk fails here
         // too; the first error is the one to tell.
         let stays = !self.order.whole || result.is_err();
@@ -177,11 +182,7 @@ impl<'a> Attempt<'a> {
         let before: Vec<Gap> =
             before.into_iter().filter(|row| row.cell == self.order.cell).map(|row| row.gap).collect();
         if writer.is_empty() {
-            // The cell was not written off, so the source says that it holds some of it: that is for another attempt.
-            return Err(Error::new(
-                Kind::TryLater,
-                format!("nothing of it could be had: {}", summary(&found)),
-            ));
+            return self.give_up(writer, &found);
         }
         if !before.is_empty() && self.has_object()? && !covers_more(&found, &before) {
             return self.keep_the_old(writer, &found);
@@ -265,27 +266,47 @@ impl<'a> Attempt<'a> {
             gaps(self.order.cell, self.order.since, evidence, &writer.progress.missed())
         };
         let found = prove(&evidence);
-        let Some(before) = (!found.is_empty()).then(|| self.index_before()).transpose()?.flatten() else {
+        if found.is_empty() {
             return Ok(found);
-        };
-        for (of_track, (_, track)) in evidence.iter_mut().zip(&writer.progress.tracks) {
-            let last = track.id.and_then(|id| writer.presented_in(&before, id).pop());
-            of_track.before_ends = last.map(|range| range.end);
+        }
+        let ends = before::ends(self.place.ledger.as_ref(), self.channel(), self.order.cell)?;
+        for track in &mut evidence {
+            track.before_ends = ends.get(&track.name).copied();
         }
         Ok(prove(&evidence))
-    }
-
-    /// The fragment index of the cell before, if its chunk is stored.
-    fn index_before(&self) -> Result<Option<Index>> {
-        let start = self.order.cell.start();
-        let rows = self.place.ledger.cells(self.channel(), Range::new(start.offset_ns(-1), start))?;
-        let Some(row) = rows.into_iter().find(|row| row.cell.end() == start) else { return Ok(None) };
-        self.place.ledger.index(self.channel(), row.cell)?.map(|bytes| Index::decode(&bytes)).transpose()
     }
 
     fn has_object(&self) -> Result<bool> {
         let row = self.place.ledger.cell(self.channel(), self.order.cell)?;
         Ok(row.is_some_and(|row| row.stored.is_some()))
+    }
+
+    /// Nothing is in the file. Where all that was seen of the cell belongs to segments that start before it, that is how it is,
+    /// and is written down; else the source holds something that could not be had, and another attempt is due.
+    fn give_up(&mut self, writer: Writer, found: &[Gap]) -> Result<Captured> {
+        let cell = self.order.cell.range();
+        let lacks =
+            |name: &str| found.iter().filter(|g| g.track == name).map(|g| g.range).collect::<Ranges>();
+        let seen = || writer.progress.tracks.iter().map(|(name, track)| (lacks(name), track.seen.clip(cell)));
+        let had = seen().any(|(_, seen)| !seen.is_empty());
+        // A tenth of a second: what edit lists and rounding leave between two chunks' books and a manifest.
+        let lost = |(lacks, seen): (Ranges, Ranges)| {
+            seen.as_slice().iter().any(|r| lacks.clip(*r).total() > Duration::from_millis(100))
+        };
+        if !had || seen().any(lost) {
+            return Err(Error::new(
+                Kind::TryLater,
+                format!("nothing of it could be had: {}", summary(found)),
+            ));
+        }
+        let reason = "no segment starts in it";
+        self.note(reason.to_owned());
+        self.flush_log()?;
+        let now = clock::now();
+        self.place.ledger.fail(self.job, now, reason, None, self.stats)?;
+        let news = self.place.ledger.lose(self.channel(), self.order.cell, found, reason, now)?;
+        writer.spool.remove()?;
+        Ok(if news { Captured::Lost } else { Captured::AlreadyThere })
     }
 
     /// What was captured now covers no more than the partial chunk that is stored: that one stays.

@@ -15,6 +15,7 @@
 
 mod attempt;
 mod batch;
+mod before;
 mod contents;
 mod place;
 mod progress;
@@ -201,9 +202,13 @@ pub fn write_off(
     reason: &str,
 ) -> Result<bool> {
     let Some(spool) = Spool::lock(&place.spool, channel, order.cell)? else { return Ok(false) };
-    let range = Range::new(order.cell.start().max(order.since), order.cell.end());
-    let gap = |track: &String| Gap { track: track.clone(), range, reason: reason.to_owned() };
-    let gaps: Vec<Gap> = tracks.iter().map(gap).collect();
+    let ends = before::ends(place.ledger.as_ref(), channel, order.cell)?;
+    let gap = |track: &String| {
+        let begins = ends.get(track).copied().unwrap_or(order.since).max(order.since);
+        let range = Range::new(begins.max(order.cell.start()), order.cell.end());
+        Gap { track: track.clone(), range, reason: reason.to_owned() }
+    };
+    let gaps: Vec<Gap> = tracks.iter().map(gap).filter(|gap| !gap.range.is_empty()).collect();
     let news = place.ledger.lose(channel, order.cell, &gaps, reason, clock::now())?;
     spool.remove()?;
     Ok(news)

@@ -95,12 +95,7 @@ impl Writer {
 
     /// What each fragment of a track presents, in file order: decode times less what the edit list takes off.
     pub(crate) fn presented(&self, id: u32) -> Vec<Range> {
-        self.presented_in(&self.index, id)
-    }
-
-    /// The same for the chunk of another cell, whose track has the same edit list.
-    pub(crate) fn presented_in(&self, index: &Index, id: u32) -> Vec<Range> {
-        let Some(track) = index.tracks.iter().find(|t| t.track_id == id) else { return Vec::new() };
+        let Some(track) = self.index.tracks.iter().find(|t| t.track_id == id) else { return Vec::new() };
         let edit = self.inits(id).first().map_or(0, |init| init.edit_media_time_ticks());
         let at = |ticks: i64| MediaTime::new(ticks.saturating_sub(edit), track.timescale).instant();
         track.fragments.iter().map(|f| Range::new(at(decode_start(f)), at(decode_end(f)))).collect()
