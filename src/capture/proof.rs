@@ -41,14 +41,15 @@ fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<
     }
     // A segment that could not be had ends the head as well as one that is there.
     let first = track.fragments.iter().chain(&missed).map(|r| r.start).min();
-    let head = first.and_then(|first| head(cell, track, first, longest.max(longest_of(&missed))));
-    if let Some(head) = head {
+    if let Some(head) = head(cell, track, first, longest.max(longest_of(&missed))) {
         covered.add_bridging(head, half);
     }
     if let Some(end) = track.before_ends {
         covered.add_bridging(Range::new(cell.start(), end), half);
     }
-    let missing = covered.missing_in(cell.range());
+    // A missed segment is missing to its end, though that may lie in the next cell: there it has no other place.
+    let end = missed.iter().map(|r| r.end).fold(cell.end(), Time::max);
+    let missing = covered.missing_in(Range::new(cell.start(), end));
     let holes = missing.as_slice().iter().filter(|hole| hole.duration() > half);
     holes
         .flat_map(|hole| {
@@ -63,13 +64,12 @@ fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<
         .collect()
 }
 
-/// What lies between the cell's start and its first segment belongs to a segment that starts in the cell before: no
-/// hole, if the source held the track through that point.
-fn head(cell: Cell, track: &Evidence, first: Time, longest: Duration) -> Option<Range> {
-    let head = Range::new(cell.start(), first);
-    // Presentation times may be a rounding off the manifest's; the last tenth of the head is not asked for.
-    let asked = Range::new(head.start, head.end.minus(head.duration() / 10));
-    (head.duration() < longest && track.seen.covers(asked)).then_some(head)
+/// What the source held through the cell's start, up to the first segment that starts in the cell, belongs to a segment that
+/// starts in the cell before: no hole.
+fn head(cell: Cell, track: &Evidence, first: Option<Time>, longest: Duration) -> Option<Range> {
+    let held = track.seen.around(cell.start())?.end;
+    let head = Range::new(cell.start(), first.map_or(held, |first| held.min(first)));
+    (head.duration() < longest).then_some(head)
 }
 
 /// The reasons for one hole: one gap for each stretch of it that has a reason of its own. What a missed segment and its
@@ -172,6 +172,20 @@ mod tests {
         assert_eq!(got, [(range(11_500, 13_500), "404".into())]);
         let got = found(track(&[], &[range(5_000, 13_500)]), &misses);
         assert_eq!(got[0], (range(11_500, 13_500), "404".into()), "even where no segment could be had");
+    }
+
+    #[test]
+    fn a_hole_begins_where_the_source_was_seen_to_hold_no_more() {
+        let seen = [range(5_000, 11_300), range(16_000, 30_000)];
+        let got = found(track(&[16_000, 18_000], &seen), &[]);
+        assert_eq!(got, [(range(11_300, 16_000), "the source has no media for it".into())]);
+    }
+
+    #[test]
+    fn a_missed_segment_is_missing_to_its_end_even_if_all_but_a_sliver_lies_in_the_next_cell() {
+        let miss = Gap { track: "audio=1".into(), range: range(19_900, 21_900), reason: "404".into() };
+        let evidence = track(&[9_900, 11_900, 13_900, 15_900, 17_900], &[range(0, 30_000)]);
+        assert_eq!(found(evidence, &[miss]), [(range(19_900, 21_900), "404".into())]);
     }
 
     #[test]
