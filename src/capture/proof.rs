@@ -27,13 +27,18 @@ pub const BEFORE_THE_ARCHIVE: &str = "the archive begins later";
 
 /// The gaps of a chunk, by track, then time. A hole of up to half a segment is none.
 pub(crate) fn gaps(cell: Cell, since: Time, tracks: &[Evidence], misses: &[Gap]) -> Vec<Gap> {
-    tracks.iter().flat_map(|track| track_gaps(cell, since, track, misses)).collect()
+    // A track of which nothing is there has no length of its own to go by.
+    let usual = tracks.iter().map(|track| longest_of(&track.fragments)).max().unwrap_or_default();
+    tracks.iter().flat_map(|track| track_gaps(cell, since, track, misses, usual)).collect()
 }
 
-fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap]) -> Vec<Gap> {
+fn longest_of(ranges: &[Range]) -> Duration {
+    ranges.iter().map(|r| r.duration()).max().unwrap_or_default()
+}
+
+fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap], usual: Duration) -> Vec<Gap> {
     let missed: Vec<Range> = misses.iter().filter(|m| m.track == track.name).map(|m| m.range).collect();
-    let longest_of = |ranges: &[Range]| ranges.iter().map(|r| r.duration()).max().unwrap_or_default();
-    let longest = longest_of(&track.fragments);
+    let longest = if track.fragments.is_empty() { usual } else { longest_of(&track.fragments) };
     let half = longest / 2;
     let mut covered = Ranges::none();
     for fragment in &track.fragments {
@@ -179,6 +184,17 @@ mod tests {
         let seen = [range(5_000, 11_300), range(16_000, 30_000)];
         let got = found(track(&[16_000, 18_000], &seen), &[]);
         assert_eq!(got, [(range(11_300, 16_000), "the source has no media for it".into())]);
+    }
+
+    #[test]
+    fn of_a_track_without_a_fragment_too_what_the_cell_before_holds_is_no_hole() {
+        let lost = track(&[], &[range(5_000, 10_900)]);
+        let other = Evidence {
+            name: "video=1".into(),
+            ..track(&[9_900, 11_900, 13_900, 15_900, 17_900, 19_900], &[])
+        };
+        let got = gaps(cell(), ms(0), &[lost, other], &[]);
+        assert_eq!(got.iter().map(|g| g.range).collect::<Vec<_>>(), [range(10_900, 20_000)]);
     }
 
     #[test]
