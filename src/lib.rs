@@ -18,7 +18,7 @@
 //! | 1b | [`media`] | fragmented MP4: bytes in, values out |
 //! | 2 | [`channel`], [`timeline`] | raw TOML → a valid channel, every default and limit; what a source holds |
 //! | 3 | [`plan`], `retention`, `clip`, `playlist` | pure decisions, and what is written of them |
-//! | 4 | [`clock`] | the only reader of the real time |
+//! | 4 | [`clock`], [`failpoint`] | the only reader of the real time; where a test can kill the program |
 //! | 5 | [`channels`], [`ledger`], [`store`], [`source`] | ports: a trait, its promises, one suite for all adapters behind it |
 //! | 6 | [`capture`] | one cell, from segments to a chunk: the order of effects |
 //! | 6b | [`check`], `prune`, [`verify`], [`status`] | what the subcommands do, each for itself |
@@ -76,6 +76,7 @@ pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod error;
+pub mod failpoint;
 pub mod grid;
 pub mod ledger;
 pub mod media;

@@ -15,6 +15,7 @@ use super::writer::{Writer, WriterTrack};
 use super::{BEFORE_THE_ARCHIVE, Captured, Event, Feed, Order, Workplace};
 use crate::clock;
 use crate::error::{Context, Error, Kind, Result};
+use crate::failpoint;
 use crate::ledger::{Commit, Coverage, Gap, JobId, JobStats, Stored};
 use crate::source::TrackListing;
 use crate::store::Digest;
@@ -158,6 +159,7 @@ impl<'a> Attempt<'a> {
         let stays = !self.order.whole || result.is_err();
         let synced = if stays { writer.spool.sync() } else { Ok(()) };
         let kept = synced.and_then(|()| self.checkpoint(&writer.progress));
+        failpoint::reach("capture-3-written");
         result.and(kept).map(|()| writer)
     }
 
@@ -214,6 +216,7 @@ impl<'a> Attempt<'a> {
             message: message.as_deref(),
         };
         self.place.ledger.commit(self.job, clock::now(), &commit)?;
+        failpoint::reach("capture-6-committed");
         writer.spool.remove()?;
         let news = found != before;
         Ok(if found.is_empty() { Captured::Complete } else { Captured::Partial { gaps: found, news } })
@@ -222,10 +225,12 @@ impl<'a> Attempt<'a> {
     /// Steps 4 and 5.
     async fn put(&mut self, writer: &mut Writer, key: &str) -> Result<Digest> {
         let sha256 = writer.finish()?;
+        failpoint::reach("capture-4-finished");
         self.place.observer.event(self.channel(), self.order.cell, Event::Storing);
         let digest = Digest { bytes: writer.spool.len(), sha256 };
         let put = self.feed.store.put(key, writer.spool.path(), &digest).await;
         put.map_err(|e| e.context(format!("put {key}")))?;
+        failpoint::reach("capture-5-put");
         self.note(format!("stored {} bytes as {key}", digest.bytes));
         Ok(digest)
     }

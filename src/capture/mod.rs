@@ -38,6 +38,7 @@ use self::transfer::ROOM_UNIT;
 use crate::channel::Channel;
 use crate::clock;
 use crate::error::Result;
+use crate::failpoint;
 use crate::grid::Cell;
 use crate::ledger::{Claimed, Gap, Ledger};
 use crate::source::Source;
@@ -178,12 +179,14 @@ impl Workplace {
 pub async fn capture(place: &Workplace, feed: &Feed, order: Order) -> Result<Captured> {
     let name = feed.channel.name.as_str();
     let Some(spool) = Spool::lock(&place.spool, name, order.cell)? else { return Ok(Captured::Busy) };
+    failpoint::reach("capture-1-locked");
     let (now, pid) = (clock::now(), std::process::id());
     let claimed = place.ledger.claim(name, order.cell, NATIVE, now, &place.host, pid)?;
     let Claimed::Job { id, progress } = claimed else {
         spool.remove()?;
         return Ok(Captured::AlreadyThere);
     };
+    failpoint::reach("capture-2-claimed");
     let attempt = Attempt::new(place, feed, order, id);
     let result = attempt.run(spool, Progress::read(progress.as_deref())).await;
     place.observer.event(name, order.cell, Event::Ended);

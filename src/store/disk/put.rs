@@ -16,6 +16,7 @@ use tempfile::TempPath;
 
 use super::{dead, failed, folder_of, present};
 use crate::error::{Error, Kind, Result};
+use crate::failpoint;
 use crate::store::{Digest, UNFINISHED, check_key};
 
 /// How often the folder is made again if it vanishes: `delete` removes folders that it left empty.
@@ -25,12 +26,15 @@ pub(super) fn put(root: &Path, key: &str, file: &Path, expect: &Digest) -> Resul
     present(root)?;
     let folder = folder_of(root, key);
     let Placed { path: temporary, copy: _held } = place(&folder, file)?;
+    failpoint::reach("disk-2-placed");
     let found = durable_digest(&temporary).map_err(failed)?;
     if found != *expect {
         let what = format!("the file has {found:?}, and should have {expect:?}");
         return Err(Error::new(Kind::Corrupt, what).hint("capture it again"));
     }
+    failpoint::reach("disk-3-synced");
     std::fs::rename(&temporary, root.join(key)).map_err(failed)?;
+    failpoint::reach("disk-4-renamed");
     // rename(2) does nothing where both names are links to one file: the dropped temporary name is removed then.
     drop(temporary);
     // Up to the root, since another run may have made the folders a moment ago and not have come to this.
