@@ -363,7 +363,8 @@ mod tests {
             let (medium, id) = (Medium::Video, "1".to_owned());
             let track = Track { medium, id, language: None, bandwidth: None, codecs: None, size: None };
             let held = held.iter().map(|(a, b)| Range::new(Time::from_s(*a), Time::from_s(*b))).collect();
-            let tracks = vec![TrackTimeline { track, held, settle: std::time::Duration::ZERO }];
+            let tracks =
+                vec![TrackTimeline { track, held, last_start: None, settle: std::time::Duration::ZERO }];
             let (now, window_start) = (Time::from_s(1_000), Time::EPOCH);
             let timeline = Timeline { now, window_start, live: true, zero: None, tracks, notes: Vec::new() };
             super::began(&timeline, since.map(Time::from_s)).floor_s()

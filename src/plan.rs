@@ -69,6 +69,13 @@ pub enum Record {
     Lost,
 }
 
+impl Record {
+    /// True for a cell that was claimed, and of which nothing is kept: no chunk, and nothing in the spool.
+    fn is_empty(&self) -> bool {
+        matches!(self, Record::Capturing { until: None } | Record::Failed { until: None, .. })
+    }
+}
+
 /// How a cell stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -141,8 +148,15 @@ pub fn plan(rules: &Rules, timeline: &Timeline, known: &[Known]) -> Vec<Decision
     let held_end = timeline.span().map_or(Time::EPOCH, |span| span.end);
     let newest = match timeline.live {
         true => held_end.max(timeline.now),
-        // It is over: nothing after its end is to be expected, or missing. What was begun is brought to its end.
-        false => known.last().map_or(held_end, |k| held_end.max(k.cell.end())),
+        // It is over: nothing is to be expected, or missing, after the cell of its last segment. What was begun is brought to
+        // its end.
+        false => {
+            let begun = known.iter().rfind(|k| !k.record.is_empty()).map(|k| k.cell.end());
+            timeline
+                .last_start()
+                .map_or(held_end, |start| start.offset_ns(1))
+                .max(begun.unwrap_or(Time::EPOCH))
+        }
     };
     let decide = |(cell, record): (Cell, Option<&Record>)| match record {
         // Most cells by far; and nothing that the source says bears on them.
@@ -265,7 +279,7 @@ impl<'a> Assessment<'a> {
             self.timeline.common_end().map_or(Duration::ZERO, |end| self.cell.end().plus(settle).since(end));
         let ready_at = self.timeline.now.plus(to_go);
         match self.deadline() {
-            Some(deadline) if deadline < ready_at.plus(self.rules.margin) => Decision {
+            Some(deadline) if deadline < ready_at.plus(self.rules.margin) && self.has_begun() => Decision {
                 action: Some(Action::CapturePiece),
                 last_chance: self.is_urgent(),
                 deadline: Some(deadline),
@@ -273,6 +287,11 @@ impl<'a> Assessment<'a> {
             },
             _ => self.not_due(),
         }
+    }
+
+    /// False if no segment starts in it yet: what is held of it is the end of one that starts before it.
+    fn has_begun(&self) -> bool {
+        self.timeline.last_start().is_none_or(|start| self.cell.start() <= start)
     }
 
     fn capture(&self) -> Decision {

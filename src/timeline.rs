@@ -29,6 +29,9 @@ pub struct TrackTimeline {
     pub track: Track,
     /// What is held. Holes of up to half a segment are no gaps and are closed here.
     pub held: Ranges,
+    /// Where its newest segment starts, if the source says so. No later cell has a segment of it yet, though the end of that
+    /// one may reach into the next.
+    pub last_start: Option<Time>,
     /// How far past a cell's end a track must be before the cell is settled: two segments.
     pub settle: Duration,
 }
@@ -45,6 +48,13 @@ impl Timeline {
     pub fn span(&self) -> Option<Range> {
         let spans = self.tracks.iter().filter_map(|t| t.held.span());
         spans.reduce(|a, b| Range::new(a.start.min(b.start), a.end.max(b.end)))
+    }
+
+    /// Where the newest segment of all starts. `None` if that is not known of every track that holds something.
+    pub fn last_start(&self) -> Option<Time> {
+        let starts: Option<Vec<Time>> =
+            self.tracks.iter().filter(|t| !t.held.is_empty()).map(|t| t.last_start).collect();
+        starts?.into_iter().max()
     }
 
     /// How far the slowest track is behind the source's clock.

@@ -29,7 +29,12 @@ fn rules() -> Rules {
 fn track(id: &str, held: &[Range]) -> TrackTimeline {
     let medium = if id.starts_with("audio") { Medium::Audio } else { Medium::Video };
     let track = Track { medium, id: id.into(), language: None, bandwidth: None, codecs: None, size: None };
-    TrackTimeline { track, held: held.iter().copied().collect(), settle: Duration::from_secs(4) }
+    TrackTimeline {
+        track,
+        held: held.iter().copied().collect(),
+        last_start: None,
+        settle: Duration::from_secs(4),
+    }
 }
 
 /// A live source with a window of an hour, whose clock says `now`.
@@ -136,6 +141,26 @@ fn after_the_end_of_a_presentation_nothing_is_missing_and_what_was_begun_is_brou
     // ffmpeg's last manifest has no clock: what it holds lies in 1970.
     let lost_its_clock = over(&[Range::new(Time::EPOCH, Time::from_s(60))]);
     assert_eq!(decide(&lost_its_clock, &[complete, begun])[1], (Standing::Ready, CAPTURE));
+}
+
+#[test]
+fn the_end_of_a_segment_that_starts_in_the_cell_before_is_nothing_to_capture() {
+    let held = [range(0, 301)];
+    let ends_at = |last_start| {
+        let with = |track| TrackTimeline { last_start: Some(at(last_start)), ..track };
+        both(&held).into_iter().map(with).collect::<Vec<_>>()
+    };
+    let done = known(0, Record::Complete);
+    let over = |last_start| Timeline { live: false, ..live(302, ends_at(last_start)) };
+    assert_eq!(decide(&over(299), std::slice::from_ref(&done)).len(), 1, "it ended in the cell before");
+    assert_eq!(decide(&over(300), std::slice::from_ref(&done))[1], (Standing::Partly, CAPTURE));
+    // A row that an earlier run left, and that has nothing: no reason to ask for more.
+    let empty = known(300, Record::Capturing { until: None });
+    assert_eq!(decide(&over(299), &[done.clone(), empty]).len(), 1);
+    // While it is live, a short window makes no haste with a cell that nothing starts in yet.
+    let short = |last_start| Timeline { window_start: at(290), ..live(302, ends_at(last_start)) };
+    assert_eq!(decide(&short(299), std::slice::from_ref(&done))[1], (Standing::NotDue, None));
+    assert_eq!(decide(&short(300), std::slice::from_ref(&done))[1].0, Standing::AtRisk);
 }
 
 #[test]

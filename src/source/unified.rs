@@ -114,7 +114,12 @@ fn timeline(archive: Archive, now: Time, options: &Options, known: &Known) -> Ti
         }
         let mut held = Ranges::none();
         ranges.as_slice().iter().for_each(|r| held.add_bridging(*r, bridge));
-        tracks.push(TrackTimeline { track: listed.cloned().unwrap_or(track), held, settle });
+        tracks.push(TrackTimeline {
+            track: listed.cloned().unwrap_or(track),
+            held,
+            last_start: None,
+            settle,
+        });
     }
     tracks.sort_by_cached_key(|t| t.track.order());
     let window_start = tracks.iter().filter_map(|t| t.held.span()).map(|s| s.start).min().unwrap_or(now);

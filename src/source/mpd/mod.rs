@@ -51,6 +51,7 @@ pub struct Presentation {
 struct Held {
     laid: Laid,
     held: Ranges,
+    last_start: Option<Time>,
     longest: Duration,
 }
 
@@ -102,6 +103,7 @@ impl Presentation {
         let track = |t: &Held| TrackTimeline {
             track: t.laid.track.clone(),
             held: t.held.clone(),
+            last_start: t.last_start,
             settle: settle.unwrap_or(t.longest.saturating_mul(2)),
         };
         Timeline {
@@ -125,7 +127,7 @@ impl Presentation {
 
 impl Held {
     fn new(laid: Laid) -> Held {
-        let (mut held, mut longest) = (Ranges::none(), Duration::ZERO);
+        let (mut held, mut longest, mut last_start) = (Ranges::none(), Duration::ZERO, None);
         // Runs come in order: what grows at its end is kept aside, and added once.
         let mut open: Option<Range> = None;
         for piece in &laid.pieces {
@@ -133,6 +135,7 @@ impl Held {
                 let range = Range::new(piece.epoch(run.start).instant(), piece.epoch(run.end()).instant());
                 let segment = Duration::from_nanos(piece.init.timescale.ns(run.duration).unsigned_abs());
                 longest = longest.max(segment);
+                last_start = last_start.max(Some(piece.epoch(run.last_start()).instant()));
                 open = match open {
                     Some(before)
                         if before.start <= range.start && range.start <= before.end.plus(segment / 2) =>
@@ -147,7 +150,7 @@ impl Held {
             }
         }
         open.into_iter().for_each(|r| held.add(r));
-        Held { laid, held, longest }
+        Held { laid, held, last_start, longest }
     }
 
     fn list(&self, range: Range) -> Result<TrackListing> {

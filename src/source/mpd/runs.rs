@@ -43,6 +43,11 @@ impl Run {
         Ok((count > 0).then_some(Run { start, duration, count, number }))
     }
 
+    /// Where its last segment starts.
+    pub(super) fn last_start(&self) -> i64 {
+        self.end() - self.duration
+    }
+
     /// The first tick after it.
     pub(super) fn end(&self) -> i64 {
         self.start + self.duration * self.count
