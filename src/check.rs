@@ -279,7 +279,7 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
     // A cell may be older than the retention by as much as the longest cell there can be.
     let within = Range::new(timeline.now.minus(retention).minus(Grid::MAX), Time::MAX);
     let rows = place.ledger.cells(&name, within)?;
-    let rules = Rules { grid: channel.grid, retention, margin: channel.margin, since };
+    let rules = rules(place, &channel, since)?;
     // The ledger's instants are of this host's clock; a plan is made on the source's.
     let ahead_ns = timeline.now.signed_ns_since(clock::now());
     let known = known(place, &name, &rows, ahead_ns)?;
@@ -301,6 +301,14 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
     }
     let feed = store.map(|store| Feed { channel, source, store });
     Ok(Survey { feed, timeline, since, rows, decisions })
+}
+
+/// What the channel asks of its plan. What was pruned is neither lost nor to be captured again, however much more its
+/// retention may ask for by now.
+fn rules(place: &Workplace, channel: &Channel, since: Time) -> Result<Rules> {
+    let pruned = place.ledger.pruned(channel.name.as_str())?;
+    let since = pruned.map_or(since, |pruned| since.max(pruned));
+    Ok(Rules { grid: channel.grid, retention: channel.archive_length, margin: channel.margin, since })
 }
 
 /// From when on the archive can answer for what the source holds. Where all of that ended before the archive `since` began

@@ -306,7 +306,7 @@ fn the_json_documents_have_the_shape_that_is_promised() {
     assert_shape(
         &jobs,
         "[].id [].channel [].cell.start [].cell.end [].outcome [].started [].ended [].bytes [].segments [].spooled_bytes
-         [].message",
+         [].message [].command [].exit_code",
     );
     // The same for people, with a line for each.
     let text = site.run(["status"]).expect(0).stdout;

@@ -102,6 +102,8 @@ pub enum Captured {
     Busy,
     /// The cell was complete already.
     AlreadyThere,
+    /// Its former chunk is being deleted, and goes first.
+    Deleting,
     /// A piece more of it is in the spool.
     Piece,
     /// Its chunk is stored, whole.
@@ -182,9 +184,10 @@ pub async fn capture(place: &Workplace, feed: &Feed, order: Order) -> Result<Cap
     failpoint::reach("capture-1-locked");
     let (now, pid) = (clock::now(), std::process::id());
     let claimed = place.ledger.claim(name, order.cell, NATIVE, now, &place.host, pid)?;
-    let Claimed::Job { id, progress } = claimed else {
-        spool.remove()?;
-        return Ok(Captured::AlreadyThere);
+    let (id, progress) = match claimed {
+        Claimed::Job { id, progress } => (id, progress),
+        Claimed::Complete => return spool.remove().map(|()| Captured::AlreadyThere),
+        Claimed::Deleting => return spool.remove().map(|()| Captured::Deleting),
     };
     failpoint::reach("capture-2-claimed");
     let attempt = Attempt::new(place, feed, order, id);

@@ -1,9 +1,10 @@
 //! `npvr capture NAME START--END`.
 
-use super::check::{complain, word};
+use super::check::{DELETING, complain, word};
 use super::exit::Exit;
 use super::out;
 use super::site::{Places, Site};
+use crate::capture::Captured;
 use crate::check::{Options, check};
 use crate::error::{Error, Kind, Result};
 use crate::plan::Standing;
@@ -41,6 +42,7 @@ pub(crate) async fn run(args: Args, places: &Places) -> Result<Exit> {
     for decision in &report.decisions {
         let done = report.done.iter().find(|d| d.decision.cell == decision.cell);
         let told = match done {
+            Some(done) if matches!(done.result, Ok(Captured::Deleting)) => DELETING.to_owned(),
             Some(done) => word(done).replace('_', " "),
             None => format!("{}: {}", decision.standing, decision.reason),
         };

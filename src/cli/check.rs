@@ -17,6 +17,10 @@ use crate::ledger::Gap;
 use crate::plan::{Action, Decision, Standing, urgency};
 use crate::time::{Range, human_duration, parse_duration};
 
+/// What a person should know of [`Captured::Deleting`].
+pub(super) const DELETING: &str =
+    "its former chunk is being deleted first: npvr prune brings that to its end";
+
 /// Find and capture what the archive lacks: the cron job
 ///
 /// Asks every enabled channel (or those named) what its window still holds, and captures what is not archived yet; what
@@ -207,6 +211,7 @@ fn done_document(done: &Done) -> DoneDocument {
     let message = match &done.result {
         Err(e) => Some(e.to_string()),
         Ok(Captured::Partial { .. }) => Some(in_words(&gaps_told(done))),
+        Ok(Captured::Deleting) => Some(DELETING.to_owned()),
         Ok(_) => None,
     };
     DoneDocument { cell: done.decision.cell, result: word(done), problem: done.is_problem(), message }
@@ -217,6 +222,7 @@ pub(super) fn word(done: &Done) -> &'static str {
     match &done.result {
         Ok(Captured::Busy) => "busy",
         Ok(Captured::AlreadyThere) => "already_there",
+        Ok(Captured::Deleting) => "deleting",
         Ok(Captured::Piece) => "piece",
         Ok(Captured::Complete) => "complete",
         Ok(Captured::Partial { .. }) => "partial",

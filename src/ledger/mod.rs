@@ -3,24 +3,32 @@
 //! A small port, its adapters, and one suite that all of them pass. States of a cell:
 //!
 //! ```text
-//! (no row) ── claim ──▶ capturing ── commit ──▶ complete            never left again
+//! (no row) ── claim ──▶ capturing ── commit ──▶ complete            never captured again
 //!                │  ▲        │  ╰─── commit ──▶ partial  ──╮        may be claimed again for more
 //!                │  ╰────────│──────── claim ──────────────┤
 //!                │           ╰───── fail ─────▶ failed   ──╯        (partial again, if a partial object is stored)
 //!                ╰────── lose ─────▶ lost                           claimed again only by hand
 //! ```
 //!
+//! Beside these: `discard` takes rows away, and their objects become garbage until they are deleted; `spoil` makes a stored
+//! cell `failed` whose object turns out not to be there, or not to be what was written; `adopt` makes an object that no row
+//! speaks of `complete` or `partial`.
+//!
 //! An operating-system lock on the cell's spool file says that a claimer lives. The ledger does not look at it: whoever
 //! calls [`Ledger::claim`] or [`Ledger::lose`] holds that lock, so a row that says `capturing` is taken over at once.
 
+mod ids;
+mod keeping;
 mod rows;
 mod sqlite;
 #[cfg(test)]
 mod suite;
 
+pub use ids::{HoldId, JobId};
+pub use keeping::{Garbage, Hold, Kept};
 pub use rows::{
-    CellRow, Claimed, Commit, Coverage, Gap, GapRow, JobFilter, JobId, JobRow, JobStats, Outcome, Report,
-    State, Stored, TrackRow,
+    CellRow, Claimed, Commit, Coverage, Gap, GapRow, JobFilter, JobRow, JobStats, Outcome, Report, State,
+    Stored, TrackRow,
 };
 pub use sqlite::SqliteLedger;
 
@@ -41,11 +49,15 @@ pub const MAX_LOG_BYTES: usize = 64 * 1024;
 /// - a cell must start and end on whole seconds, else [`crate::error::Kind::Invalid`];
 /// - a call about a job that has ended, or was taken over, is refused with [`crate::error::Kind::Busy`] and changes
 ///   nothing: a capturer that was thought dead cannot write over its successor;
-/// - a complete cell stays complete, with the same object, whatever is called.
+/// - a complete cell stays complete, with the same object, until it is discarded, or found to be spoilt;
+/// - a stored object is either in a row or garbage, never both.
 pub trait Ledger: Send + Sync {
     /// Remembers that `channel` is archived, and from when on: the archive answers for every instant from there on. The
     /// first call keeps `since`; a later one moves it back if it is earlier, never forward. Returns what is kept.
     fn open_channel(&self, channel: &str, since: Time, now: Time) -> Result<Time>;
+
+    /// The names of all channels that were ever written of, in order. Rows stay when a channel's file is removed.
+    fn channels(&self) -> Result<Vec<String>>;
 
     /// From when on `channel` is archived; `None` if it was never opened.
     fn since(&self, channel: &str) -> Result<Option<Time>>;
@@ -68,6 +80,12 @@ pub trait Ledger: Send + Sync {
     /// The rows whose cell touches `within`, by start, then end. Cells of several durations may overlap where a
     /// channel's `chunk_duration` was changed.
     fn cells(&self, channel: &str, within: Range) -> Result<Vec<CellRow>>;
+
+    /// The next `limit` rows after `after`, or the first ones, by start, then end: for a walk over all of them.
+    fn page(&self, channel: &str, after: Option<Cell>, limit: u32) -> Result<Vec<CellRow>>;
+
+    /// The same, of each row only what retention needs.
+    fn oldest(&self, channel: &str, after: Option<Cell>, limit: u32) -> Result<Vec<Kept>>;
 
     /// The row of one cell.
     fn cell(&self, channel: &str, cell: Cell) -> Result<Option<CellRow>>;
@@ -131,4 +149,68 @@ pub trait Ledger: Send + Sync {
 
     /// What `status` shows of the cells that touch `within`, counted in the database.
     fn report(&self, channel: &str, within: Range) -> Result<Report>;
+
+    /// Notes what a running job ran, without secrets, and its exit code once there is one.
+    fn note_command(&self, job: JobId, command: &str, exit_code: Option<i32>) -> Result<()>;
+
+    /// Forgets some jobs of `channel`, and their logs: those that ended before `before`, and of whose cell there is no row.
+    /// Returns how many; 0 when there are no more.
+    fn forget_jobs(&self, channel: &str, before: Time) -> Result<u64>;
+
+    /// Holds a range: no cell that touches it is discarded before `until`, or, without that, before the hold is released.
+    /// Opens nothing. [`crate::error::Kind::Usage`] if the range is empty.
+    fn hold(
+        &self,
+        channel: &str,
+        range: Range,
+        note: Option<&str>,
+        until: Option<Time>,
+        now: Time,
+    ) -> Result<HoldId>;
+
+    /// The holds of a channel, or all, by number; also those that have run out.
+    fn holds(&self, channel: Option<&str>) -> Result<Vec<Hold>>;
+
+    /// Ends a hold. Returns what it was; `None` if there is no such hold.
+    fn release_hold(&self, id: HoldId) -> Result<Option<Hold>>;
+
+    /// Takes rows away, with index and gaps, and makes garbage of their objects, which is returned. Where nothing is stored
+    /// the row just goes. A cell that a hold touches at `now`, or that is being captured, is left alone, so a decision may be
+    /// older than a hold. Remembers how far the channel is pruned.
+    fn discard(&self, channel: &str, cells: &[Cell], reason: &str, now: Time) -> Result<Vec<Garbage>>;
+
+    /// Up to the end of which cell `channel` is pruned: what ended by then is gone or held, and not captured again. `None`
+    /// if nothing of it ever was discarded.
+    fn pruned(&self, channel: &str) -> Result<Option<Time>>;
+
+    /// What is to be deleted of `channel`, by key.
+    fn garbage(&self, channel: &str) -> Result<Vec<Garbage>>;
+
+    /// Drops garbage: the objects of these keys are gone. A key that is no garbage is passed over.
+    fn forget(&self, channel: &str, keys: &[String]) -> Result<()>;
+
+    /// Stored cells to be read back next: those that never were, then those that were longest ago, and before `before`.
+    fn unverified(&self, channel: &str, before: Time, limit: u32) -> Result<Vec<CellRow>>;
+
+    /// Notes that the object of a cell was read back at `now`, and is `stored`. False, and nothing, if the row has another
+    /// one by now, or none.
+    fn verified(&self, channel: &str, cell: Cell, stored: &Stored, now: Time) -> Result<bool>;
+
+    /// Takes the object out of a row: it is not there, or not what was written. The row becomes `failed`, to be captured
+    /// again at once; index and gaps go. False, and nothing, if the row has another object than `stored` by now, or none.
+    /// [`crate::error::Kind::Busy`] while the cell is being captured.
+    fn spoil(&self, channel: &str, cell: Cell, stored: &Stored, reason: &str, now: Time) -> Result<bool>;
+
+    /// Writes down an object that is stored whole, and of which no row speaks: `complete` or `partial`, with index and
+    /// gaps. Its tracks have been registered. False, and nothing, if the row has an object, the cell is being captured, or
+    /// the key is garbage.
+    fn adopt(
+        &self,
+        channel: &str,
+        cell: Cell,
+        stored: &Stored,
+        index: &[u8],
+        gaps: &[Gap],
+        now: Time,
+    ) -> Result<bool>;
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::JobId;
 use crate::error::{Error, Kind};
 use crate::grid::Cell;
 use crate::time::{Range, Time, Timescale};
@@ -95,40 +96,6 @@ words! {
     }
 }
 
-/// The number of a job. Numbers grow, and none is used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct JobId(i64);
-
-impl JobId {
-    /// The job of that number.
-    pub const fn new(number: i64) -> Self {
-        Self(number)
-    }
-
-    /// The number.
-    pub const fn get(self) -> i64 {
-        self.0
-    }
-}
-
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for JobId {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        text.parse().map(JobId).map_err(|_| {
-            Error::new(Kind::Usage, format!("{text:?} is not the number of a job"))
-                .hint("npvr status --jobs lists them")
-        })
-    }
-}
-
 /// A chunk file that is in the store, whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
@@ -164,6 +131,8 @@ pub struct CellRow {
     pub progress: Option<String>,
     /// When the row last changed its state.
     pub updated: Time,
+    /// When its object was last read back and found whole; `None`: not since it was stored.
+    pub verified: Option<Time>,
 }
 
 /// Media that a cell lacks.
@@ -206,6 +175,9 @@ pub struct TrackRow {
 pub enum Claimed {
     /// The cell is complete: there is nothing to do, and no job was made.
     Complete,
+    /// Its former object is being deleted, under the key that a new one would have: nothing can be stored before that is
+    /// done, and no job was made.
+    Deleting,
     /// The cell is the caller's.
     Job {
         /// The new job.
@@ -268,6 +240,10 @@ pub struct JobRow {
     pub stats: JobStats,
     /// Why it failed, or what a person should know.
     pub message: Option<String>,
+    /// What the engine ran, without its secrets; `None` where it runs no program.
+    pub command: Option<String>,
+    /// The exit code of that; `None` where a signal ended it, or it has not ended.
+    pub exit_code: Option<i32>,
 }
 
 /// Which jobs are asked for.

@@ -4,8 +4,8 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use super::{
-    CellRow, Claimed, Commit, Coverage, Gap, JobFilter, JobId, JobStats, Ledger, MAX_LOG_BYTES, Outcome,
-    Report, State, Stored,
+    CellRow, Claimed, Commit, Coverage, Gap, HoldId, JobFilter, JobId, JobStats, Kept, Ledger, MAX_LOG_BYTES,
+    Outcome, Report, State, Stored,
 };
 use crate::error::Kind;
 use crate::grid::{Cell, Grid};
@@ -49,6 +49,17 @@ macro_rules! ledger_suite {
             a_report_counts_every_state
             what_one_handle_writes_the_other_reads
             a_handle_that_is_dropped_midway_leaves_the_cell_to_the_next
+            a_walk_finds_every_row_once_in_order
+            what_a_job_ran_is_kept_with_it
+            old_jobs_are_forgotten_where_no_row_is
+            what_is_held_is_never_discarded
+            a_hold_of_nothing_is_refused
+            what_is_discarded_is_garbage_until_it_is_forgotten
+            a_cell_whose_object_is_being_deleted_is_not_claimed
+            how_far_a_channel_is_pruned_is_remembered
+            what_was_read_back_longest_ago_comes_first
+            an_object_that_is_not_there_is_captured_again
+            an_object_without_a_row_is_adopted_once
             eight_threads_claim_each_cell_once_and_lose_no_job
             eight_threads_on_one_cell_leave_one_running_job
         }
@@ -70,7 +81,7 @@ fn cell(n: i64) -> Cell {
 fn claim(ledger: &dyn Ledger, cell: Cell, now: Time) -> (JobId, Option<String>) {
     match ledger.claim(NEWS, cell, "native", now, "host-1", 4711).unwrap() {
         Claimed::Job { id, progress } => (id, progress),
-        Claimed::Complete => panic!("{cell} is complete"),
+        other => panic!("{cell}: {other:?}"),
     }
 }
 
@@ -476,6 +487,262 @@ pub(super) fn a_handle_that_is_dropped_midway_leaves_the_cell_to_the_next<F: Fix
     assert_eq!(ledger.job(dead).unwrap().unwrap().outcome, Outcome::Died);
 }
 
+/// Captures the n-th cell.
+fn archive(ledger: &dyn Ledger, n: i64, coverage: Coverage) -> Stored {
+    let (job, _) = claim(ledger, cell(n), t(300 * n));
+    let stored = stored(coverage, n);
+    let gaps = [gap(cell(n).start(), cell(n).start().offset_ns(7))];
+    let gaps = if coverage == Coverage::Partial { &gaps[..] } else { &[] };
+    ledger.commit(job, t(300 * n), &commit(&stored, gaps)).unwrap();
+    stored
+}
+
+pub(super) fn a_walk_finds_every_row_once_in_order<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let day = Grid::new(Duration::from_secs(86_400)).unwrap().cell_at(t(0));
+    claim(&*ledger, day, t(0));
+    archive(&*ledger, 0, Coverage::Complete);
+    archive(&*ledger, 1, Coverage::Partial);
+    claim(&*ledger, cell(-1), t(0));
+    ledger.lose(NEWS, cell(2), &[], "expired", t(0)).unwrap();
+    ledger.claim("sports", cell(3), "native", t(0), "h", 1).unwrap();
+    let (mut pages, mut light, mut after) = (Vec::new(), Vec::new(), None);
+    loop {
+        let page = ledger.page(NEWS, after, 2).unwrap();
+        light.extend(ledger.oldest(NEWS, after, 2).unwrap());
+        let Some(last) = page.last() else { break };
+        after = Some(last.cell);
+        pages.extend(page);
+    }
+    assert_eq!(pages.iter().map(|r| r.cell).collect::<Vec<_>>(), [day, cell(-1), cell(0), cell(1), cell(2)]);
+    let of = |row: &CellRow| Kept {
+        cell: row.cell,
+        state: row.state,
+        bytes: row.stored.as_ref().map(|stored| stored.bytes),
+    };
+    assert_eq!(light, pages.iter().map(of).collect::<Vec<_>>());
+    assert_eq!(light[2].bytes, Some(1_000));
+    assert_eq!(ledger.channels().unwrap(), [NEWS, "sports"]);
+    assert_eq!(ledger.page("nosuch", None, 2).unwrap(), []);
+}
+
+pub(super) fn what_a_job_ran_is_kept_with_it<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let (job, _) = claim(&*ledger, cell(0), t(0));
+    let ran = |ledger: &dyn Ledger| ledger.job(job).unwrap().map(|j| (j.command, j.exit_code)).unwrap();
+    assert_eq!(ran(&*ledger), (None, None));
+    ledger.note_command(job, "unified_capture -o x", None).unwrap();
+    assert_eq!(ran(&*ledger), (Some("unified_capture -o x".to_owned()), None));
+    ledger.note_command(job, "unified_capture -o x", Some(1)).unwrap();
+    ledger.fail(job, t(1), "exit code 1", None, JobStats::default()).unwrap();
+    assert_eq!(ran(&*ledger).1, Some(1));
+    assert_eq!(ledger.note_command(job, "late", None).unwrap_err().kind(), Kind::Busy);
+}
+
+pub(super) fn old_jobs_are_forgotten_where_no_row_is<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    for n in 0..4 {
+        archive(&*ledger, n, Coverage::Complete);
+        ledger.append_log(JobId::new(n + 1), "a line\n").unwrap();
+    }
+    let (running, _) = claim(&*ledger, cell(4), t(900));
+    ledger.discard(NEWS, &[cell(0), cell(1), cell(3)], "old", t(1_500)).unwrap();
+    assert_eq!(ledger.forget_jobs("sports", Time::MAX).unwrap(), 0);
+    // The second is young enough, the third has its row, the fourth is younger, the fifth runs.
+    assert_eq!(ledger.forget_jobs(NEWS, t(300)).unwrap(), 1);
+    assert_eq!(ledger.forget_jobs(NEWS, t(300)).unwrap(), 0);
+    assert_eq!(ledger.log(JobId::new(1)).unwrap(), None);
+    assert_eq!(ledger.forget_jobs(NEWS, Time::MAX).unwrap(), 2);
+    let filter = JobFilter { channel: None, running_only: false, limit: 9 };
+    let left: Vec<JobId> = ledger.jobs(&filter).unwrap().iter().map(|j| j.id).collect();
+    assert_eq!(left, [running, JobId::new(3)]);
+    ledger.fail(running, t(901), "x", None, JobStats::default()).unwrap();
+    ledger.discard(NEWS, &[cell(4)], "old", t(1_500)).unwrap();
+    assert_eq!(ledger.forget_jobs(NEWS, Time::MAX).unwrap(), 1);
+    assert!(claim(&*ledger, cell(5), t(0)).0 > running, "no number is given twice");
+}
+
+pub(super) fn what_is_held_is_never_discarded<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let all: Vec<Cell> = (0..5).map(cell).collect();
+    for n in 0..4 {
+        archive(&*ledger, n, Coverage::Complete);
+    }
+    // From the last nanosecond of one cell to the first of another; and one that runs out.
+    let range = Range::new(cell(0).end().offset_ns(-1), cell(1).start().offset_ns(1));
+    let forever = ledger.hold(NEWS, range, Some("the trial"), None, t(1)).unwrap();
+    let until = ledger.hold(NEWS, cell(2).range(), None, Some(t(5_000)), t(2)).unwrap();
+    ledger.hold("sports", cell(3).range(), None, None, t(3)).unwrap();
+    let holds = ledger.holds(Some(NEWS)).unwrap();
+    assert_eq!(holds.iter().map(|h| h.id).collect::<Vec<_>>(), [forever, until]);
+    assert_eq!(
+        (holds[0].note.as_deref(), holds[0].range, holds[0].created),
+        (Some("the trial"), range, t(1))
+    );
+    assert!(holds[1].holds_at(t(4_999)) && !holds[1].holds_at(t(5_000)) && holds[0].holds_at(Time::MAX));
+    assert_eq!(ledger.holds(None).unwrap().len(), 3);
+    let keys = |garbage: Vec<super::Garbage>| garbage.into_iter().map(|g| g.key).collect::<Vec<_>>();
+    assert_eq!(keys(ledger.discard(NEWS, &all, "old", t(4_999)).unwrap()), [cell(3).key(NEWS)]);
+    assert_eq!(keys(ledger.discard(NEWS, &all, "old", t(5_000)).unwrap()), [cell(2).key(NEWS)]);
+    assert_eq!(ledger.release_hold(forever).unwrap().map(|h| h.range), Some(range));
+    assert_eq!(ledger.release_hold(forever).unwrap(), None);
+    assert_eq!(ledger.discard(NEWS, &all, "old", t(5_000)).unwrap().len(), 2);
+    assert!(ledger.hold(NEWS, range, None, None, t(9)).unwrap() > until, "no number is given twice");
+}
+
+pub(super) fn a_hold_of_nothing_is_refused<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    for range in [Range::new(t(1), t(1)), Range::new(t(2), t(1))] {
+        assert_eq!(ledger.hold(NEWS, range, None, None, t(0)).unwrap_err().kind(), Kind::Usage);
+    }
+    assert_eq!(ledger.holds(None).unwrap(), []);
+    assert_eq!(ledger.release_hold(HoldId::new(1)).unwrap(), None);
+}
+
+pub(super) fn what_is_discarded_is_garbage_until_it_is_forgotten<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    archive(&*ledger, 0, Coverage::Complete);
+    archive(&*ledger, 1, Coverage::Partial);
+    ledger.lose(NEWS, cell(2), &[gap(cell(2).start(), cell(2).end())], "expired", t(0)).unwrap();
+    archive(&*ledger, 3, Coverage::Partial);
+    claim(&*ledger, cell(3), t(0));
+    let cells: Vec<Cell> = (0..5).map(cell).collect();
+    let made = ledger.discard(NEWS, &cells, "older than P7D", t(9)).unwrap();
+    let shown: Vec<_> = made.iter().map(|g| (g.key.clone(), g.bytes, g.reason.as_str(), g.since)).collect();
+    let expected = |n| (cell(n).key(NEWS), 1_000, "older than P7D", t(9));
+    assert_eq!(shown, [expected(0), expected(1)]);
+    assert_eq!(ledger.garbage(NEWS).unwrap(), made);
+    assert_eq!(ledger.garbage("sports").unwrap(), []);
+    let all = Range::new(Time::EPOCH, Time::MAX);
+    let left: Vec<_> = ledger.cells(NEWS, all).unwrap().iter().map(|r| (r.cell, r.state)).collect();
+    assert_eq!(left, [(cell(3), State::Capturing)], "what is being captured is left alone");
+    assert_eq!(ledger.gaps(NEWS, all).unwrap().len(), 1, "of the cell that is left");
+    assert_eq!(ledger.index(NEWS, cell(0)).unwrap(), None);
+    assert_eq!(ledger.discard(NEWS, &cells, "again", t(10)).unwrap(), []);
+    ledger.forget("sports", &[cell(0).key(NEWS)]).unwrap();
+    assert_eq!(ledger.garbage(NEWS).unwrap().len(), 2);
+    ledger.forget(NEWS, &[cell(0).key(NEWS), "no such key".to_owned()]).unwrap();
+    assert_eq!(ledger.garbage(NEWS).unwrap(), made[1..]);
+}
+
+pub(super) fn a_cell_whose_object_is_being_deleted_is_not_claimed<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    archive(&*ledger, 0, Coverage::Complete);
+    ledger.discard(NEWS, &[cell(0)], "old", t(9)).unwrap();
+    assert_eq!(ledger.claim(NEWS, cell(0), "native", t(10), "h", 1).unwrap(), Claimed::Deleting);
+    assert_eq!(ledger.cell(NEWS, cell(0)).unwrap(), None);
+    assert_eq!(ledger.jobs(&JobFilter { channel: None, running_only: true, limit: 9 }).unwrap(), []);
+    assert!(!ledger.adopt(NEWS, cell(0), &stored(Coverage::Complete, 0), b"index", &[], t(10)).unwrap());
+    ledger.forget(NEWS, &[cell(0).key(NEWS)]).unwrap();
+    claim(&*ledger, cell(0), t(11));
+}
+
+pub(super) fn how_far_a_channel_is_pruned_is_remembered<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    assert_eq!(ledger.pruned(NEWS).unwrap(), None);
+    assert_eq!(ledger.discard(NEWS, &[cell(0)], "old", t(0)).unwrap(), []);
+    (0..3).for_each(|n| drop(archive(&*ledger, n, Coverage::Complete)));
+    ledger.discard(NEWS, &[cell(7)], "old", t(9)).unwrap();
+    assert_eq!(ledger.pruned(NEWS).unwrap(), None, "there was nothing to discard");
+    ledger.discard(NEWS, &[cell(0), cell(1)], "old", t(9)).unwrap();
+    assert_eq!(ledger.pruned(NEWS).unwrap(), Some(cell(1).end()));
+    archive(&*ledger, -5, Coverage::Complete);
+    ledger.discard(NEWS, &[cell(-5)], "old", t(9)).unwrap();
+    assert_eq!(ledger.pruned(NEWS).unwrap(), Some(cell(1).end()), "never back");
+}
+
+pub(super) fn what_was_read_back_longest_ago_comes_first<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let stored: Vec<Stored> = (0..4).map(|n| archive(&*ledger, n, Coverage::Partial)).collect();
+    claim(&*ledger, cell(4), t(0));
+    let next = |before, limit| {
+        let rows = ledger.unverified(NEWS, before, limit).unwrap();
+        rows.iter().map(|r| (r.cell, r.verified)).collect::<Vec<_>>()
+    };
+    assert!(ledger.verified(NEWS, cell(0), &stored[0], t(50)).unwrap());
+    assert!(ledger.verified(NEWS, cell(1), &stored[1], t(40)).unwrap());
+    let (first, second) = ((cell(2), None), (cell(3), None));
+    assert_eq!(next(t(60), 9), [first, second, (cell(1), Some(t(40))), (cell(0), Some(t(50)))]);
+    assert_eq!(next(t(50), 3), [first, second, (cell(1), Some(t(40)))]);
+    assert_eq!(next(t(40), 9), [first, second]);
+    assert_eq!(next(t(60), 1), [first]);
+    // What was stored since is another object, though it may have the same key.
+    let (job, _) = claim(&*ledger, cell(0), t(70));
+    let more = Stored { coverage: Coverage::Complete, sha256: [8; 32], ..stored[0].clone() };
+    ledger.commit(job, t(71), &commit(&more, &[])).unwrap();
+    assert_eq!(row(&*ledger, 0).verified, None);
+    assert!(!ledger.verified(NEWS, cell(0), &stored[0], t(72)).unwrap());
+    assert!(!ledger.verified(NEWS, cell(9), &stored[0], t(72)).unwrap());
+    assert_eq!(row(&*ledger, 0).verified, None);
+}
+
+pub(super) fn an_object_that_is_not_there_is_captured_again<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let was = archive(&*ledger, 0, Coverage::Complete);
+    ledger.verified(NEWS, cell(0), &was, t(300)).unwrap();
+    let other = Stored { sha256: [9; 32], ..was.clone() };
+    assert!(!ledger.spoil(NEWS, cell(0), &other, "it is not there", t(301)).unwrap());
+    assert_eq!(row(&*ledger, 0).state, State::Complete);
+    assert!(ledger.spoil(NEWS, cell(0), &was, "it is not there", t(301)).unwrap());
+    let spoilt = row(&*ledger, 0);
+    assert_eq!(
+        (spoilt.state, spoilt.stored, spoilt.retry_at, spoilt.attempts),
+        (State::Failed, None, None, 0)
+    );
+    assert_eq!((spoilt.reason.as_deref(), spoilt.verified), (Some("it is not there"), None));
+    assert_eq!(ledger.index(NEWS, cell(0)).unwrap(), None);
+    assert!(!ledger.spoil(NEWS, cell(0), &was, "again", t(302)).unwrap());
+
+    let partial = archive(&*ledger, 1, Coverage::Partial);
+    let (job, _) = claim(&*ledger, cell(1), t(303));
+    let busy = ledger.spoil(NEWS, cell(1), &partial, "damaged", t(304)).unwrap_err();
+    assert_eq!(busy.kind(), Kind::Busy);
+    ledger.fail(job, t(305), "x", None, JobStats::default()).unwrap();
+    assert!(ledger.spoil(NEWS, cell(1), &partial, "damaged", t(306)).unwrap());
+    assert_eq!(ledger.gaps(NEWS, cell(1).range()).unwrap(), []);
+    archive(&*ledger, 1, Coverage::Complete);
+}
+
+pub(super) fn an_object_without_a_row_is_adopted_once<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let gaps = [gap(cell(0).start(), cell(0).end())];
+    let whole = stored(Coverage::Complete, 0);
+    assert_eq!(ledger.adopt(NEWS, cell(0), &whole, b"index", &gaps, t(0)).unwrap_err().kind(), Kind::Invalid);
+    ledger.lose(NEWS, cell(0), &gaps, "expired", t(0)).unwrap();
+    assert!(ledger.adopt(NEWS, cell(0), &whole, b"index", &[], t(1)).unwrap());
+    let adopted = row(&*ledger, 0);
+    assert_eq!((adopted.state, adopted.stored, adopted.reason), (State::Complete, Some(whole.clone()), None));
+    assert_eq!(ledger.index(NEWS, cell(0)).unwrap().as_deref(), Some(&b"index"[..]));
+    assert_eq!(ledger.gaps(NEWS, cell(0).range()).unwrap(), []);
+    assert!(!ledger.adopt(NEWS, cell(0), &whole, b"other", &[], t(2)).unwrap());
+    assert_eq!(ledger.index(NEWS, cell(0)).unwrap().as_deref(), Some(&b"index"[..]));
+
+    let part = stored(Coverage::Partial, 1);
+    let gaps = [gap(cell(1).start(), cell(1).start().offset_ns(5))];
+    assert!(ledger.adopt(NEWS, cell(1), &part, b"index", &gaps, t(3)).unwrap());
+    let adopted = row(&*ledger, 1);
+    assert_eq!((adopted.state, adopted.retry_at), (State::Partial, Some(t(3))));
+    assert_eq!(ledger.gaps(NEWS, cell(1).range()).unwrap()[0].gap, gaps[0]);
+
+    let (job, _) = claim(&*ledger, cell(2), t(4));
+    assert!(!ledger.adopt(NEWS, cell(2), &stored(Coverage::Complete, 2), b"index", &[], t(5)).unwrap());
+    ledger.fail(job, t(6), "x", Some(t(60)), JobStats::default()).unwrap();
+    assert!(ledger.adopt(NEWS, cell(2), &stored(Coverage::Complete, 2), b"index", &[], t(7)).unwrap());
+    assert_eq!((row(&*ledger, 2).state, row(&*ledger, 2).retry_at), (State::Complete, None));
+    assert_eq!(ledger.claim(NEWS, cell(0), "native", t(8), "h", 1).unwrap(), Claimed::Complete);
+}
+
 pub(super) fn eight_threads_claim_each_cell_once_and_lose_no_job<F: Fixture>() {
     let fixture = F::new();
     let barrier = Barrier::new(8);
@@ -505,7 +772,7 @@ pub(super) fn eight_threads_on_one_cell_leave_one_running_job<F: Fixture>() {
     let committed: usize = std::thread::scope(|scope| {
         let claimers = (0..8).map(|_| {
             scope.spawn(|| match ledger.claim(NEWS, cell(0), "native", t(0), "h", 1).unwrap() {
-                Claimed::Complete => 0,
+                Claimed::Complete | Claimed::Deleting => 0,
                 // Each claim takes the cell from the one before, so a commit may come too late; it must not win twice.
                 Claimed::Job { id, .. } => usize::from(ledger.commit(id, t(1), &commit(&chunk, &[])).is_ok()),
             })

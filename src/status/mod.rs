@@ -12,7 +12,7 @@ use crate::channel::Channel;
 use crate::error::Result;
 use crate::grid::Cell;
 use crate::ledger::{CellRow, GapRow, JobFilter, JobId, JobRow, Outcome, State};
-use crate::plan::Outlook;
+use crate::plan::{Outlook, Risk};
 use crate::time::{Range, Time};
 
 pub use strip::Slot;
@@ -57,7 +57,7 @@ pub struct ChannelStatus {
     /// The latest cell of which a chunk is stored.
     pub last_chunk: Option<Cell>,
     /// What may be lost, soonest first; deadlines are on this host's clock.
-    pub at_risk: Vec<crate::plan::Risk>,
+    pub at_risk: Vec<Risk>,
     /// What is being captured now.
     pub running: Vec<Job>,
     /// Cells whose last attempt failed.
@@ -106,6 +106,10 @@ pub struct Job {
     pub spooled_bytes: Option<u64>,
     /// What a person should know.
     pub message: Option<String>,
+    /// What the engine ran, without its secrets; `null` where it runs no program.
+    pub command: Option<String>,
+    /// The exit code of that; `null` where a signal ended it, or it has not ended.
+    pub exit_code: Option<i32>,
 }
 
 /// A cell whose last attempt failed.
@@ -177,16 +181,14 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
     }
     let running =
         ledger.jobs(&JobFilter { channel: Some(name.to_owned()), running_only: true, limit: 100 })?;
-    let mut at_risk = outlook.at_risk;
-    at_risk.retain(|risk| !rows.iter().any(|row| row.cell == risk.cell && is_settled(row)));
-    if let (Some((checked, _)), Some(source)) = (&observed, &outlook.source) {
-        // Deadlines come on the source's clock.
-        let ahead_ns = source.now.signed_ns_since(*checked);
-        at_risk.iter_mut().for_each(|risk| risk.deadline = risk.deadline.offset_ns(-ahead_ns));
-    }
-    at_risk.sort_by_key(|risk| risk.deadline);
-    let span = since.map(|since| Range::new(since.max(kept.start), now)).filter(|span| !span.is_empty());
+    // What was pruned by size is younger than the retention, and no hole.
+    let oldest = ledger.pruned(name)?.map_or(kept.start, |pruned| pruned.max(kept.start));
+    let span = since.map(|since| Range::new(since.max(oldest), now)).filter(|span| !span.is_empty());
     let live = outlook.source.as_ref().filter(|s| s.live);
+    let source_ahead_ns = match (&observed, &outlook.source) {
+        (Some((checked, _)), Some(source)) => source.now.signed_ns_since(*checked),
+        _ => 0,
+    };
     let lag = live.and_then(|s| Some(s.now.since(s.live_edge?).as_secs()));
     Ok(ChannelStatus {
         name: name.to_owned(),
@@ -200,7 +202,7 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
         strip: span.map(|span| strip::strip(span, SLOTS, channel.grid, &rows)).unwrap_or_default(),
         counts: counts(&rows),
         last_chunk: rows.iter().rev().find(|row| row.stored.is_some()).map(|row| row.cell),
-        at_risk,
+        at_risk: at_risk(outlook.at_risk, source_ahead_ns, &rows),
         running: running
             .into_iter()
             .map(|row| job(place, row))
@@ -209,6 +211,14 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
         failed: rows.iter().filter(|row| row.state == State::Failed).map(failed).collect(),
         gaps,
     })
+}
+
+/// What may still be lost, soonest first. Deadlines come on the source's clock, which is so far ahead of ours.
+fn at_risk(mut risks: Vec<Risk>, source_ahead_ns: i64, rows: &[CellRow]) -> Vec<Risk> {
+    risks.retain(|risk| !rows.iter().any(|row| row.cell == risk.cell && is_settled(row)));
+    risks.iter_mut().for_each(|risk| risk.deadline = risk.deadline.offset_ns(-source_ahead_ns));
+    risks.sort_by_key(|risk| risk.deadline);
+    risks
 }
 
 fn is_settled(row: &CellRow) -> bool {
@@ -246,6 +256,8 @@ fn job(place: &Workplace, row: JobRow) -> Job {
         bytes: row.stats.bytes,
         segments: row.stats.segments,
         message: row.message,
+        command: row.command,
+        exit_code: row.exit_code,
     }
 }
 

@@ -75,6 +75,7 @@ mod tests {
             job: None,
             progress: None,
             updated: Time::EPOCH,
+            verified: None,
         }
     }
 

@@ -57,7 +57,7 @@ pub(super) fn end(
 }
 
 const JOB: &str = "SELECT j.id, c.name AS channel, start_s, end_s, engine, outcome, started_ns, ended_ns, host, pid, \
-                   bytes, segments, retries, message FROM job j JOIN channel c ON c.id = j.channel_id";
+                   bytes, segments, retries, message, command, exit_code FROM job j JOIN channel c ON c.id = j.channel_id";
 
 fn job_row(row: &Row<'_>) -> Result<JobRow> {
     Ok(JobRow {
@@ -76,6 +76,8 @@ fn job_row(row: &Row<'_>) -> Result<JobRow> {
             retries: column(row, "retries")?,
         },
         message: row.get("message")?,
+        command: row.get("command")?,
+        exit_code: row.get("exit_code")?,
     })
 }
 
@@ -103,6 +105,34 @@ fn list_sql(filter: &JobFilter) -> String {
     };
     format!("{JOB} {wanted} ORDER BY j.id DESC LIMIT {}", filter.limit)
 }
+
+/// How many jobs are forgotten in one transaction, so that no other run waits long for its turn.
+const FORGOTTEN_AT_ONCE: usize = 1_000;
+
+pub(super) fn forget(c: &Connection, channel: &str, before: Time) -> Result<u64> {
+    let mut statement = c.prepare_cached(FORGETTABLE)?;
+    let mut rows = statement.query(params![channel])?;
+    let mut old = Vec::new();
+    while let Some(row) = rows.next()? {
+        // Jobs are numbered as they begin: those that follow are younger still.
+        if row.get::<_, i64>("started_ns")? >= before.ns() || old.len() == FORGOTTEN_AT_ONCE {
+            break;
+        }
+        let ended: Option<i64> = row.get("ended_ns")?;
+        if ended.is_some_and(|at| at < before.ns()) && !row.get::<_, bool>("has_row")? {
+            old.push(row.get::<_, i64>("id")?);
+        }
+    }
+    for id in &old {
+        c.prepare_cached("DELETE FROM job_log WHERE job_id = ?1")?.execute([id])?;
+        c.prepare_cached("DELETE FROM job WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(old.len() as u64)
+}
+
+const FORGETTABLE: &str = "SELECT j.id, started_ns, ended_ns, EXISTS (SELECT 1 FROM chunk k \
+     WHERE k.channel_id = j.channel_id AND k.start_s = j.start_s AND k.end_s = j.end_s) AS has_row \
+     FROM job j WHERE j.channel_id = (SELECT id FROM channel WHERE name = ?1) ORDER BY j.id";
 
 fn exists(c: &Connection, job: JobId) -> Result<bool> {
     let found =
@@ -159,5 +189,15 @@ mod tests {
             let plan = plan(&list_sql(&filter));
             assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
         }
+    }
+
+    #[test]
+    fn what_can_be_forgotten_is_found_in_order_and_by_keys() {
+        let jobs = plan(FORGETTABLE);
+        assert!(jobs.contains("SEARCH j USING INDEX job_of_channel") && !jobs.contains("TEMP"), "{jobs}");
+        assert!(jobs.contains("SEARCH k USING") && !jobs.contains("SCAN k"), "{jobs}");
+        // What the foreign key asks of each job that goes.
+        let named = plan("SELECT 1 FROM chunk WHERE job_id = 1");
+        assert!(named.contains("chunk_of_job"), "{named}");
     }
 }

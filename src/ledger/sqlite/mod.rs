@@ -5,11 +5,14 @@
 //! `synchronous = FULL`: a chunk that is written down survives a power cut, and there are few enough of them.
 
 mod fault;
+mod garbage;
+mod holds;
 mod jobs;
 mod network;
 mod open;
 mod owner;
 mod read;
+mod repair;
 mod write;
 
 use std::fs::File;
@@ -19,7 +22,8 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
-    CellRow, Claimed, Commit, Gap, GapRow, JobFilter, JobId, JobRow, JobStats, Ledger, Report, TrackRow,
+    CellRow, Claimed, Commit, Gap, GapRow, Garbage, Hold, HoldId, JobFilter, JobId, JobRow, JobStats, Kept,
+    Ledger, Report, Stored, TrackRow,
 };
 use crate::error::{Error, Kind, Result};
 use crate::grid::Cell;
@@ -95,6 +99,10 @@ impl Ledger for SqliteLedger {
         self.write(|t| write::open_channel(t, channel, since))
     }
 
+    fn channels(&self) -> Result<Vec<String>> {
+        self.read(|t| read::channels(t))
+    }
+
     fn since(&self, channel: &str) -> Result<Option<Time>> {
         self.read(|t| read::since(t, channel))
     }
@@ -117,6 +125,14 @@ impl Ledger for SqliteLedger {
 
     fn cells(&self, channel: &str, within: Range) -> Result<Vec<CellRow>> {
         self.read(|t| read::cells(t, channel, within))
+    }
+
+    fn page(&self, channel: &str, after: Option<Cell>, limit: u32) -> Result<Vec<CellRow>> {
+        self.read(|t| read::page(t, channel, after, limit))
+    }
+
+    fn oldest(&self, channel: &str, after: Option<Cell>, limit: u32) -> Result<Vec<Kept>> {
+        self.read(|t| read::oldest(t, channel, after, limit))
     }
 
     fn cell(&self, channel: &str, cell: Cell) -> Result<Option<CellRow>> {
@@ -188,6 +204,73 @@ impl Ledger for SqliteLedger {
 
     fn report(&self, channel: &str, within: Range) -> Result<Report> {
         self.read(|t| read::report(t, channel, within))
+    }
+
+    fn note_command(&self, job: JobId, command: &str, exit_code: Option<i32>) -> Result<()> {
+        self.write(|t| write::note_command(t, job, command, exit_code))
+    }
+
+    fn forget_jobs(&self, channel: &str, before: Time) -> Result<u64> {
+        self.write(|t| jobs::forget(t, channel, before))
+    }
+
+    fn hold(
+        &self,
+        channel: &str,
+        range: Range,
+        note: Option<&str>,
+        until: Option<Time>,
+        now: Time,
+    ) -> Result<HoldId> {
+        self.write(|t| holds::hold(t, channel, range, note, until, now))
+    }
+
+    fn holds(&self, channel: Option<&str>) -> Result<Vec<Hold>> {
+        self.read(|t| holds::list(t, channel))
+    }
+
+    fn release_hold(&self, id: HoldId) -> Result<Option<Hold>> {
+        self.write(|t| holds::release(t, id))
+    }
+
+    fn discard(&self, channel: &str, cells: &[Cell], reason: &str, now: Time) -> Result<Vec<Garbage>> {
+        self.write(|t| garbage::discard(t, channel, cells, reason, now))
+    }
+
+    fn pruned(&self, channel: &str) -> Result<Option<Time>> {
+        self.read(|t| garbage::pruned(t, channel))
+    }
+
+    fn garbage(&self, channel: &str) -> Result<Vec<Garbage>> {
+        self.read(|t| garbage::list(t, channel))
+    }
+
+    fn forget(&self, channel: &str, keys: &[String]) -> Result<()> {
+        self.write(|t| garbage::forget(t, channel, keys))
+    }
+
+    fn unverified(&self, channel: &str, before: Time, limit: u32) -> Result<Vec<CellRow>> {
+        self.read(|t| read::unverified(t, channel, before, limit))
+    }
+
+    fn verified(&self, channel: &str, cell: Cell, stored: &Stored, now: Time) -> Result<bool> {
+        self.write(|t| repair::verified(t, channel, cell, stored, now))
+    }
+
+    fn spoil(&self, channel: &str, cell: Cell, stored: &Stored, reason: &str, now: Time) -> Result<bool> {
+        self.write(|t| repair::spoil(t, channel, cell, stored, reason, now))
+    }
+
+    fn adopt(
+        &self,
+        channel: &str,
+        cell: Cell,
+        stored: &Stored,
+        index: &[u8],
+        gaps: &[Gap],
+        now: Time,
+    ) -> Result<bool> {
+        self.write(|t| repair::adopt(t, channel, cell, stored, index, gaps, now))
     }
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params}
 use super::seconds;
 use crate::error::{Error, Kind, Result};
 use crate::grid::Cell;
-use crate::ledger::{CellRow, Gap, GapRow, JobId, Report, State, Stored, TrackRow};
+use crate::ledger::{CellRow, Gap, GapRow, JobId, Kept, Report, Stored, TrackRow};
 use crate::time::{Range, Time, Timescale};
 use crate::track::Track;
 
@@ -45,9 +45,13 @@ pub(super) fn word<T: std::str::FromStr<Err = Error>>(row: &Row<'_>, column: &st
 }
 
 /// The id of a channel and its longest cell in seconds.
-fn channel(c: &Connection, name: &str) -> Result<Option<(i64, i64)>> {
+pub(super) fn channel(c: &Connection, name: &str) -> Result<Option<(i64, i64)>> {
     let mut statement = c.prepare_cached("SELECT id, longest_cell_s FROM channel WHERE name = ?1")?;
     Ok(statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+}
+
+pub(super) fn channels(c: &Connection) -> Result<Vec<String>> {
+    collect(c, "SELECT name FROM channel ORDER BY name", [], |row| Ok(row.get(0)?))
 }
 
 pub(super) fn since(c: &Connection, channel: &str) -> Result<Option<Time>> {
@@ -89,7 +93,7 @@ impl Span {
 }
 
 const CELL: &str = "SELECT start_s, end_s, state, stored, key, bytes, sha256, attempts, retry_at_ns, reason, job_id, \
-                    progress, updated_ns FROM chunk WHERE channel_id = :channel";
+                    progress, updated_ns, verified_ns FROM chunk";
 const TOUCHING: &str = "start_s BETWEEN :first AND :last AND end_s > :after";
 
 pub(super) fn cells(c: &Connection, channel: &str, within: Range) -> Result<Vec<CellRow>> {
@@ -101,14 +105,68 @@ pub(super) fn cells(c: &Connection, channel: &str, within: Range) -> Result<Vec<
 }
 
 fn cells_sql() -> String {
-    format!("{CELL} AND {TOUCHING} ORDER BY start_s, end_s")
+    format!("{CELL} WHERE channel_id = :channel AND {TOUCHING} ORDER BY start_s, end_s")
+}
+
+const AFTER: &str =
+    "channel_id = :channel AND (start_s, end_s) > (:start, :end) ORDER BY start_s, end_s LIMIT :limit";
+
+pub(super) fn page(c: &Connection, name: &str, after: Option<Cell>, limit: u32) -> Result<Vec<CellRow>> {
+    let Some((id, _)) = channel(c, name)? else { return Ok(Vec::new()) };
+    let (start, end) = bounds_of(after)?;
+    let place = named_params! { ":channel": id, ":start": start, ":end": end, ":limit": limit };
+    collect(c, &format!("{CELL} WHERE {AFTER}"), place, cell_row)
+}
+
+pub(super) fn oldest(c: &Connection, name: &str, after: Option<Cell>, limit: u32) -> Result<Vec<Kept>> {
+    let Some((id, _)) = channel(c, name)? else { return Ok(Vec::new()) };
+    let (start, end) = bounds_of(after)?;
+    let place = named_params! { ":channel": id, ":start": start, ":end": end, ":limit": limit };
+    let sql = format!("SELECT start_s, end_s, state, bytes FROM chunk WHERE {AFTER}");
+    collect(c, &sql, place, |row| {
+        let (start, end) = (Time::from_s(row.get(0)?), Time::from_s(row.get(1)?));
+        Ok(Kept {
+            cell: Cell::from_range(Range::new(start, end)),
+            state: row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?.parse()?,
+            bytes: row.get::<_, Option<i64>>(3)?.map(i64::unsigned_abs),
+        })
+    })
+}
+
+/// The bounds of a cell, or what is before every cell.
+fn bounds_of(after: Option<Cell>) -> Result<(i64, i64)> {
+    after.map_or(Ok((i64::MIN, i64::MIN)), seconds)
+}
+
+pub(super) fn unverified(c: &Connection, name: &str, before: Time, limit: u32) -> Result<Vec<CellRow>> {
+    let Some((id, _)) = channel(c, name)? else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    // Two queries, since no index serves the two together.
+    for verified in [NEVER, LONG_AGO] {
+        let left = i64::from(limit) - i64::try_from(found.len()).unwrap_or(i64::MAX);
+        let before = if verified == NEVER { None } else { Some(before.ns()) };
+        let place = named_params! { ":channel": id, ":before": before, ":limit": left };
+        found.extend(collect(c, &unverified_sql(verified), place, cell_row)?);
+    }
+    Ok(found)
+}
+
+const NEVER: &str = "verified_ns IS :before";
+const LONG_AGO: &str = "verified_ns < :before";
+
+fn unverified_sql(verified: &str) -> String {
+    // Left to itself, SQLite would rather read all cells of the channel, in the order of the key.
+    format!(
+        "{CELL} INDEXED BY chunk_verified WHERE channel_id = :channel AND stored IS NOT NULL AND {verified} \
+         ORDER BY verified_ns, start_s, end_s LIMIT :limit"
+    )
 }
 
 pub(super) fn cell(c: &Connection, name: &str, cell: Cell) -> Result<Option<CellRow>> {
     let (start, end) = seconds(cell)?;
     let Some((id, _)) = channel(c, name)? else { return Ok(None) };
     let key = named_params! { ":channel": id, ":start": start, ":end": end };
-    let sql = format!("{CELL} AND start_s = :start AND end_s = :end");
+    let sql = format!("{CELL} WHERE channel_id = :channel AND start_s = :start AND end_s = :end");
     Ok(collect(c, &sql, key, cell_row)?.pop())
 }
 
@@ -134,6 +192,7 @@ fn cell_row(row: &Row<'_>) -> Result<CellRow> {
         job: row.get::<_, Option<i64>>(10)?.map(JobId::new),
         progress: row.get(11)?,
         updated: Time::from_ns(row.get(12)?),
+        verified: row.get::<_, Option<i64>>(13)?.map(Time::from_ns),
     })
 }
 
@@ -191,27 +250,31 @@ pub(super) fn index(c: &Connection, name: &str, cell: Cell) -> Result<Option<Vec
 }
 
 pub(super) fn report(c: &Connection, channel: &str, within: Range) -> Result<Report> {
-    let mut report = Report::default();
-    let Some(span) = Span::new(c, channel, within)? else { return Ok(report) };
+    let Some(span) = Span::new(c, channel, within)? else { return Ok(Report::default()) };
     let bounds = named_params! {
         ":channel": span.channel_id, ":first": span.first_start_s, ":last": span.last_start_s, ":after": span.ends_after_s,
     };
+    // One pass, in the order of the key: grouping by state would sort all of them first.
     let sql = format!(
-        "SELECT state, count(*) AS cells, sum(coalesce(bytes, 0)) AS bytes FROM chunk \
-         WHERE channel_id = :channel AND {TOUCHING} GROUP BY state"
+        "SELECT count(*) FILTER (WHERE state = 'capturing') AS capturing, \
+                count(*) FILTER (WHERE state = 'complete') AS complete, \
+                count(*) FILTER (WHERE state = 'partial') AS partial, \
+                count(*) FILTER (WHERE state = 'failed') AS failed, \
+                count(*) FILTER (WHERE state = 'lost') AS lost, \
+                coalesce(sum(bytes), 0) AS bytes FROM chunk WHERE channel_id = :channel AND {TOUCHING}"
     );
-    for (state, cells, bytes) in
-        collect(c, &sql, bounds, |row| Ok((word(row, "state")?, count(row, "cells")?, count(row, "bytes")?)))?
-    {
-        report.bytes = report.bytes.saturating_add(bytes);
-        *match state {
-            State::Capturing => &mut report.capturing,
-            State::Complete => &mut report.complete,
-            State::Partial => &mut report.partial,
-            State::Failed => &mut report.failed,
-            State::Lost => &mut report.lost,
-        } = cells;
-    }
+    let mut report = c.prepare_cached(&sql)?.query_row(bounds, |row| {
+        let number = |column: &str| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        Ok(Report {
+            capturing: number("capturing")?,
+            complete: number("complete")?,
+            partial: number("partial")?,
+            failed: number("failed")?,
+            lost: number("lost")?,
+            bytes: number("bytes")?,
+            ..Report::default()
+        })
+    })?;
     for (order, end) in [("ASC", &mut report.first), ("DESC", &mut report.last)] {
         let sql = format!(
             "SELECT start_s, end_s FROM chunk WHERE channel_id = :channel AND {TOUCHING} AND stored IS NOT NULL \
@@ -237,5 +300,23 @@ mod tests {
         let plan = plan(&cells_sql());
         let key = "SEARCH chunk USING PRIMARY KEY (channel_id=? AND start_s>? AND start_s<?)";
         assert_eq!(plan, key, "no other table, no sorting");
+    }
+
+    #[test]
+    fn a_walk_over_all_cells_begins_where_it_stopped() {
+        let plan = plan(&format!("{CELL} WHERE {AFTER}"));
+        let key = "SEARCH chunk USING PRIMARY KEY (channel_id=? AND (start_s,end_s)>(?,?))";
+        assert_eq!(plan, key, "no cell is read twice, and none is sorted");
+    }
+
+    #[test]
+    fn what_was_read_back_longest_ago_is_found_without_sorting() {
+        for verified in [NEVER, LONG_AGO] {
+            let plan = plan(&unverified_sql(verified));
+            assert!(
+                plan.contains("USING INDEX chunk_verified") && !plan.contains("TEMP"),
+                "{verified}: {plan}"
+            );
+        }
     }
 }

@@ -35,8 +35,19 @@ pub(super) fn plan(sql: &str) -> String {
     steps.collect::<rusqlite::Result<Vec<_>>>().unwrap().join("\n")
 }
 
-/// Everything that version 1 could hold, as version 1 wrote it. Frozen: see `tests/fixtures/ledger/README.md`.
-const VERSION_1: &str = include_str!("../../../tests/fixtures/ledger/0001.sql");
+/// Everything that a version could hold, as that version wrote it. Frozen: see `tests/fixtures/ledger/README.md`.
+const VERSIONS: [&str; 2] = [
+    include_str!("../../../tests/fixtures/ledger/0001.sql"),
+    include_str!("../../../tests/fixtures/ledger/0002.sql"),
+];
+
+/// A ledger as a version wrote it, opened by this one.
+fn opened(version: &str) -> (TempDir, SqliteLedger) {
+    let dir = tempfile::tempdir().unwrap();
+    Connection::open(dir.path().join("ledger.db")).unwrap().execute_batch(version).unwrap();
+    let ledger = SqliteLedger::open(dir.path()).unwrap();
+    (dir, ledger)
+}
 
 fn open_error(dir: &Path) -> Error {
     match SqliteLedger::open(dir) {
@@ -46,20 +57,54 @@ fn open_error(dir: &Path) -> Error {
 }
 
 #[test]
-fn a_ledger_of_version_1_is_read_by_this_version() {
-    let dir = tempfile::tempdir().unwrap();
-    Connection::open(dir.path().join("ledger.db")).unwrap().execute_batch(VERSION_1).unwrap();
-    let ledger = SqliteLedger::open(dir.path()).unwrap();
+fn a_ledger_of_every_version_is_read_by_this_one() {
+    for version in VERSIONS {
+        let (_dir, ledger) = opened(version);
+        let all = Range::new(Time::EPOCH, Time::MAX);
+        let rows = ledger.cells("news", all).unwrap();
+        let states: Vec<State> = rows.iter().map(|r| r.state).collect();
+        assert_eq!(states, [State::Complete, State::Partial, State::Failed, State::Lost, State::Capturing]);
+        assert_eq!(rows[0].cell.key("news"), rows[0].stored.as_ref().unwrap().key);
+        assert_eq!(ledger.index("news", rows[0].cell).unwrap().as_deref(), Some(&[1, 2, 3][..]));
+        assert_eq!(ledger.gaps("news", all).unwrap().len(), 2);
+        assert_eq!(ledger.tracks("news").unwrap()[1].track.language.as_deref(), Some("eng"));
+        assert_eq!(ledger.since("news").unwrap(), Some(Time::from_s(1_700_000_100)));
+        assert_eq!(ledger.log(JobId::new(3)).unwrap().as_deref(), Some("time-out\nagain\n"));
+        assert_eq!(ledger.job(JobId::new(3)).unwrap().unwrap().message.as_deref(), Some("time-out"));
+    }
+}
+
+#[test]
+fn a_ledger_of_version_1_does_all_that_a_new_one_does() {
+    let (_dir, ledger) = opened(VERSIONS[0]);
     let all = Range::new(Time::EPOCH, Time::MAX);
-    let states: Vec<State> = ledger.cells("news", all).unwrap().iter().map(|r| r.state).collect();
-    assert_eq!(states, [State::Complete, State::Partial, State::Failed, State::Lost, State::Capturing]);
     let rows = ledger.cells("news", all).unwrap();
-    assert_eq!(rows[0].cell.key("news"), rows[0].stored.as_ref().unwrap().key);
-    assert_eq!(ledger.index("news", rows[0].cell).unwrap().as_deref(), Some(&[1, 2, 3][..]));
-    assert_eq!(ledger.gaps("news", all).unwrap().len(), 2);
-    assert_eq!(ledger.tracks("news").unwrap()[1].track.language.as_deref(), Some("eng"));
-    assert_eq!(ledger.since("news").unwrap(), Some(Time::from_s(1_700_000_100)));
-    assert_eq!(ledger.log(JobId::new(3)).unwrap().as_deref(), Some("time-out\nagain\n"));
+    assert_eq!(
+        (ledger.pruned("news").unwrap(), ledger.job(JobId::new(1)).unwrap().unwrap().command),
+        (None, None)
+    );
+    let now = Time::from_s(1_700_010_000);
+    assert_eq!(ledger.unverified("news", now, 9).unwrap(), rows[..2]);
+    assert!(ledger.verified("news", rows[1].cell, rows[1].stored.as_ref().unwrap(), now).unwrap());
+    ledger.hold("news", rows[0].cell.range(), None, None, now).unwrap();
+    let cells: Vec<_> = rows.iter().map(|r| r.cell).collect();
+    assert_eq!(ledger.discard("news", &cells, "old", now).unwrap().len(), 1);
+    let states: Vec<State> = ledger.cells("news", all).unwrap().iter().map(|r| r.state).collect();
+    assert_eq!(states, [State::Complete, State::Capturing]);
+    assert_eq!(ledger.forget_jobs("news", now).unwrap(), 2);
+}
+
+#[test]
+fn a_ledger_of_version_2_has_its_holds_and_its_garbage() {
+    let (_dir, ledger) = opened(VERSIONS[1]);
+    let holds = ledger.holds(None).unwrap();
+    assert_eq!(holds.iter().map(|h| h.note.as_deref()).collect::<Vec<_>>(), [Some("the trial"), None]);
+    assert_eq!(ledger.garbage("news").unwrap()[0].bytes, 12_345);
+    assert_eq!(ledger.pruned("news").unwrap(), Some(Time::from_s(1_700_000_100)));
+    let job = ledger.job(JobId::new(3)).unwrap().unwrap();
+    assert_eq!((job.command.as_deref(), job.exit_code), (Some("unified_capture -o x"), Some(1)));
+    let verified = ledger.cells("news", Range::new(Time::EPOCH, Time::MAX)).unwrap()[0].verified;
+    assert_eq!(verified, Some(Time::from_s(1_700_009_000)));
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! Changing cells: claim, checkpoint, release, commit, fail, lose. Each function runs in one IMMEDIATE transaction.
+//! Changing cells as they are captured: claim, checkpoint, release, commit, fail, lose. Each function runs in one IMMEDIATE transaction.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::garbage;
 use super::jobs::{self, Start};
 use super::read::taken_over;
 use super::{integer, seconds};
@@ -15,14 +16,15 @@ use crate::track::Track;
 
 /// The key of a row of `chunk`.
 #[derive(Clone, Copy)]
-struct Key {
-    channel_id: i64,
-    start_s: i64,
-    end_s: i64,
+pub(super) struct Key {
+    pub(super) channel_id: i64,
+    pub(super) start_s: i64,
+    pub(super) end_s: i64,
 }
 
 impl Key {
-    fn new(c: &Connection, channel: &str, cell: Cell) -> Result<Self> {
+    /// The key of a cell that is about to have a row.
+    pub(super) fn new(c: &Connection, channel: &str, cell: Cell) -> Result<Self> {
         let (start_s, end_s) = seconds(cell)?;
         let channel_id = channel_id(c, channel)?;
         let sql = "UPDATE channel SET longest_cell_s = ?2 WHERE id = ?1 AND longest_cell_s < ?2";
@@ -42,7 +44,8 @@ impl Key {
     }
 }
 
-fn channel_id(c: &Connection, name: &str) -> Result<i64> {
+/// The id of a channel; it is given one if it has none.
+pub(super) fn channel_id(c: &Connection, name: &str) -> Result<i64> {
     c.prepare_cached("INSERT INTO channel (name) VALUES (?1) ON CONFLICT (name) DO NOTHING")?
         .execute([name])?;
     Ok(c.prepare_cached("SELECT id FROM channel WHERE name = ?1")?.query_row([name], |row| row.get(0))?)
@@ -108,6 +111,9 @@ pub(super) fn claim(c: &Connection, channel: &str, cell: Cell, start: &Start<'_>
     if complete {
         return Ok(Claimed::Complete);
     }
+    if garbage::is_garbage(c, key.channel_id, &cell.key(channel))? {
+        return Ok(Claimed::Deleting);
+    }
     jobs::bury(c, before, start.now)?;
     let id = jobs::start(c, key.channel_id, (key.start_s, key.end_s), start)?;
     let sql = "INSERT INTO chunk (channel_id, start_s, end_s, state, job_id, updated_ns) \
@@ -126,6 +132,13 @@ pub(super) fn checkpoint(c: &Connection, job: JobId, progress: &str, stats: JobS
     Ok(())
 }
 
+pub(super) fn note_command(c: &Connection, job: JobId, command: &str, exit_code: Option<i32>) -> Result<()> {
+    Key::of_job(c, job)?;
+    let sql = "UPDATE job SET command = ?2, exit_code = ?3 WHERE id = ?1";
+    c.prepare_cached(sql)?.execute(params![job.get(), command, exit_code])?;
+    Ok(())
+}
+
 pub(super) fn release(c: &Connection, job: JobId, now: Time, stats: JobStats) -> Result<()> {
     Key::of_job(c, job)?;
     jobs::end(c, job, Outcome::Piece, now, stats, None)
@@ -140,7 +153,7 @@ pub(super) fn commit(c: &Connection, job: JobId, now: Time, chunk: &Commit<'_>) 
     let outcome = if complete { Outcome::Complete } else { Outcome::Partial };
     jobs::end(c, job, outcome, now, chunk.stats, chunk.message)?;
     let sql = "UPDATE chunk SET state = ?4, stored = ?4, key = ?5, bytes = ?6, sha256 = ?7, retry_at_ns = ?8, \
-               reason = ?9, attempts = iif(?4 = 'complete', 0, attempts), progress = NULL, updated_ns = ?10 \
+               reason = ?9, attempts = iif(?4 = 'complete', 0, attempts), progress = NULL, verified_ns = NULL, updated_ns = ?10 \
                WHERE channel_id = ?1 AND start_s = ?2 AND end_s = ?3";
     let stored = chunk.stored;
     let values = params![
@@ -156,14 +169,19 @@ pub(super) fn commit(c: &Connection, job: JobId, now: Time, chunk: &Commit<'_>) 
         now.ns(),
     ];
     c.prepare_cached(sql)?.execute(values)?;
-    let sql = "INSERT INTO chunk_index (channel_id, start_s, end_s, fragments) VALUES (?1, ?2, ?3, ?4) \
-               ON CONFLICT (channel_id, start_s, end_s) DO UPDATE SET fragments = excluded.fragments";
-    c.prepare_cached(sql)?.execute(params![key.channel_id, key.start_s, key.end_s, chunk.index])?;
+    replace_index(c, key, chunk.index)?;
     replace_gaps(c, key, chunk.gaps, now)
 }
 
+pub(super) fn replace_index(c: &Connection, key: Key, index: &[u8]) -> Result<()> {
+    let sql = "INSERT INTO chunk_index (channel_id, start_s, end_s, fragments) VALUES (?1, ?2, ?3, ?4) \
+               ON CONFLICT (channel_id, start_s, end_s) DO UPDATE SET fragments = excluded.fragments";
+    c.prepare_cached(sql)?.execute(params![key.channel_id, key.start_s, key.end_s, index])?;
+    Ok(())
+}
+
 /// Writes the gaps of a cell anew. One that is known keeps the time of its first record.
-fn replace_gaps(c: &Connection, key: Key, gaps: &[Gap], now: Time) -> Result<()> {
+pub(super) fn replace_gaps(c: &Connection, key: Key, gaps: &[Gap], now: Time) -> Result<()> {
     let sql = "DELETE FROM gap WHERE channel_id = ?1 AND cell_start_s = ?2 AND cell_end_s = ?3 \
                RETURNING start_ns, end_ns, track, recorded_ns";
     let mut statement = c.prepare_cached(sql)?;
