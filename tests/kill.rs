@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use common::Site;
 use common::live::{CELL_S, Live, SETTLE_S, for_media};
+use common::random::Random;
 use npvr::ledger::{JobFilter, Ledger};
 use npvr::sim::{Class, Fault, FaultKind};
 use npvr::time::{Range, Time};
@@ -25,14 +26,6 @@ const CELL: Duration = Duration::from_secs(CELL_S.unsigned_abs());
 /// The longest life of a process, in milliseconds.
 const LONGEST_MS: u64 = 900;
 
-/// A number that depends on nothing but its seed (splitmix64): a test that failed once fails again.
-fn random(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
 /// How often each end came.
 #[derive(Debug, Default)]
 struct Ends {
@@ -41,11 +34,11 @@ struct Ends {
 }
 
 /// Runs `PROCESSES` checks at once and kills each at its moment; those that end before it must have ended well.
-async fn round(site: &Site, round: u64) -> Ends {
+async fn round(site: &Site, random: &mut Random) -> Ends {
     let mut lives = tokio::task::JoinSet::new();
-    for process in 0..PROCESSES {
+    for _ in 0..PROCESSES {
         let mut command = tokio::process::Command::from(site.command(["check"]));
-        let life = Duration::from_millis(random(round * PROCESSES + process) % LONGEST_MS);
+        let life = Duration::from_millis(random.below(LONGEST_MS));
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         lives.spawn(async move {
             if timeout(life, child.wait()).await.is_err() {
@@ -99,11 +92,12 @@ fn twenty_overlapping_checks_killed_at_random_moments_fifty_times_leave_every_ce
         Fault { class: Some(Class::Archive), ..Fault::new(FaultKind::Delay(Duration::from_millis(150))) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut ends = Ends::default();
+    let mut random = Random::new(1);
     for n in 0..ROUNDS {
         // A new cell each time, so that there is always something to do. Nothing leaves the window: it grows.
         let window = Fault::new(FaultKind::Window(window + CELL * u32::try_from(n).unwrap()));
         live.set_faults([slow.clone(), late.clone(), window]);
-        let Ends { killed, well } = runtime.block_on(round(&site, n));
+        let Ends { killed, well } = runtime.block_on(round(&site, &mut random));
         ends = Ends { killed: ends.killed + killed, well: ends.well + well };
         live.go_on(if n + 1 < ROUNDS { CELL_S } else { 0 });
     }

@@ -12,6 +12,7 @@ pub(crate) mod front;
 pub(crate) mod live;
 pub(crate) mod measure;
 pub(crate) mod mp4;
+pub(crate) mod random;
 pub(crate) mod server;
 
 use std::ffi::OsStr;
