@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::hold::{archived, end};
 use super::out::{BAD, FAINT, GOOD, STRONG, WARN, styled};
 use crate::grid::Cell;
 use crate::status::{ChannelStatus, Job, Slot, Status};
-use crate::time::{Time, human_duration};
+use crate::time::{Range, Time, human_duration};
 
 /// At most so many failures, risks and jobs are shown for a channel.
 const MOST_LINES: usize = 4;
@@ -23,7 +24,10 @@ pub(super) fn render(status: &Status) -> String {
         (Slot::Missing, "missing"),
         (Slot::Open, "not yet"),
     ];
-    let legend = legend.map(|(of, word)| format!("{} {}", slots(of, 1), styled(FAINT, word)));
+    let mut legend = legend.map(|(of, word)| format!("{} {}", slots(of, 1), styled(FAINT, word))).to_vec();
+    if status.channels.iter().any(|c| holding(c).is_some()) {
+        legend.push(format!("{HELD} {}", styled(FAINT, "held")));
+    }
     text + &legend.join("  ") + "\n"
 }
 
@@ -68,6 +72,9 @@ fn channel(c: &ChannelStatus, now: Time) -> String {
     let mut text = String::new();
     let strip: String = c.strip.chunk_by(|a, b| a == b).map(|run| slots(run[0], run.len())).collect();
     let _ = writeln!(text, "{}  {strip}", styled(STRONG, format!("{:<16}", c.name)));
+    if let Some(marks) = holding(c) {
+        let _ = writeln!(text, "{:<16}  {marks}", "");
+    }
     let mut line = |label: &str, said: String| {
         let _ = writeln!(text, "  {label:<14}  {said}");
     };
@@ -103,10 +110,31 @@ fn channel(c: &ChannelStatus, now: Time) -> String {
         let count = c.gaps.len();
         line("gaps", styled(WARN, format!("{count}, the latest {latest} (npvr status --gaps {})", c.name)));
     }
+    for hold in c.holds.iter().take(MOST_LINES) {
+        let note = hold.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+        line("held", format!("hold {}: {}{}, {}{note}", hold.id, hold.range, end(hold), archived(hold)));
+    }
     for note in c.source.iter().flat_map(|s| &s.notes).take(MOST_LINES) {
         line("note", note.clone());
     }
     text
+}
+
+/// What stands below a slot of which something is held.
+const HELD: &str = "▔";
+
+/// The marks below a strip; `None` where nothing of it is held.
+fn holding(c: &ChannelStatus) -> Option<String> {
+    let span = c.span?;
+    let length = span.duration().as_nanos();
+    let slots = c.strip.len() as u128;
+    let at = |n: u128| span.start.offset_ns(i64::try_from(length * n / slots.max(1)).unwrap_or(i64::MAX));
+    let is_held = |n: u128| {
+        let slot = Range::new(at(n), at(n + 1));
+        c.holds.iter().any(|hold| hold.in_force && !hold.range.intersect(slot).is_empty())
+    };
+    let marks: String = (0..slots).map(|n| if is_held(n) { HELD } else { " " }).collect();
+    Some(marks.trim_end().to_owned()).filter(|marks| !marks.is_empty())
 }
 
 /// How long and how large the archive is.

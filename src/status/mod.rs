@@ -3,6 +3,7 @@
 //! It asks no source and changes nothing. What is said of the source is what the last check saw, with the time of that
 //! check. Field names and meanings are stable: `schema` grows when one changes.
 
+mod holds;
 mod strip;
 
 use serde::Serialize;
@@ -15,6 +16,7 @@ use crate::ledger::{CellRow, GapRow, JobFilter, JobId, JobRow, Outcome, State};
 use crate::plan::{Outlook, Risk};
 use crate::time::{Range, Time};
 
+pub use holds::{Held, held, holds};
 pub use strip::Slot;
 
 /// How many slots a coverage strip has.
@@ -64,6 +66,8 @@ pub struct ChannelStatus {
     pub failed: Vec<Failed>,
     /// Everything that is missing, oldest first.
     pub gaps: Vec<Gap>,
+    /// What is held, by number; also what has run out.
+    pub holds: Vec<Held>,
 }
 
 /// Cells by state, and bytes.
@@ -210,6 +214,7 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
             .collect(),
         failed: rows.iter().filter(|row| row.state == State::Failed).map(failed).collect(),
         gaps,
+        holds: holds(ledger, Some(name), now)?,
     })
 }
 
