@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod exit;
 mod hold;
+mod ledger;
 mod log;
 mod out;
 mod screen;
@@ -51,6 +52,7 @@ enum Command {
     Status(status::Args),
     Log(log::Args),
     Hold(hold::Args),
+    Ledger(ledger::Args),
     Config(config::Args),
     Sim(sim::Args),
     Demo(demo::Args),
@@ -76,6 +78,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Status(args) => block_on(status::run(args, &places)),
         Command::Log(args) => log::run(&args, &places),
         Command::Hold(args) => hold::run(args, &places),
+        Command::Ledger(args) => ledger::run(args, &places),
         Command::Config(args) => config::run(&args, &places),
         Command::Sim(args) => block_on(sim::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),

@@ -19,6 +19,7 @@
 
 mod ids;
 mod keeping;
+mod records;
 mod rows;
 mod sqlite;
 #[cfg(test)]
@@ -26,11 +27,14 @@ mod suite;
 
 pub use ids::{HoldId, JobId};
 pub use keeping::{Garbage, Hold, Kept};
+pub use records::{Record, read_records};
 pub use rows::{
     CellRow, Claimed, Commit, Coverage, Gap, GapRow, JobFilter, JobRow, JobStats, Outcome, Report, State,
     Stored, TrackRow,
 };
 pub use sqlite::SqliteLedger;
+
+use std::path::Path;
 
 use crate::error::Result;
 use crate::grid::Cell;
@@ -213,4 +217,19 @@ pub trait Ledger: Send + Sync {
         gaps: &[Gap],
         now: Time,
     ) -> Result<bool>;
+
+    /// Gives `sink` every row as a record, all of one moment, each after those that it refers to. Two exports of one state
+    /// are the same.
+    fn export(&self, sink: &mut dyn FnMut(Record) -> Result<()>) -> Result<()>;
+
+    /// Writes an export into this ledger, all of it or nothing. Returns how many records there were beside the header.
+    /// [`crate::error::Kind::Usage`] if any channel was ever written of here.
+    fn import(&self, records: &mut dyn Iterator<Item = Result<Record>>) -> Result<u64>;
+
+    /// Writes a copy of one moment to `to`, from which a ledger of the same kind can be restored, while others go on writing.
+    /// Whole or not at all. [`crate::error::Kind::Usage`] if `to` is there and `replace` is false.
+    fn backup(&self, to: &Path, replace: bool) -> Result<()>;
+
+    /// What is wrong with the database itself, a sentence each: it reads all of it.
+    fn problems(&self) -> Result<Vec<String>>;
 }

@@ -1,13 +1,14 @@
 //! What every ledger promises, as tests. An adapter gives a [`Fixture`] and gets all of them by `ledger_suite!`.
 
+use std::path::Path;
 use std::sync::Barrier;
 use std::time::Duration;
 
 use super::{
     CellRow, Claimed, Commit, Coverage, Gap, HoldId, JobFilter, JobId, JobStats, Kept, Ledger, MAX_LOG_BYTES,
-    Outcome, Report, State, Stored,
+    Outcome, Record, Report, State, Stored,
 };
-use crate::error::Kind;
+use crate::error::{Error, Kind, Result};
 use crate::grid::{Cell, Grid};
 use crate::time::{Range, Time, Timescale};
 use crate::track::{Medium, Track};
@@ -18,6 +19,8 @@ pub(super) trait Fixture {
     fn new() -> Self;
     /// A handle of its own.
     fn open(&self) -> Box<dyn Ledger>;
+    /// A ledger that a backup was put in the place of.
+    fn restored(&self, backup: &Path) -> Box<dyn Ledger>;
 }
 
 /// Runs every test of the suite on a fixture.
@@ -60,6 +63,9 @@ macro_rules! ledger_suite {
             what_was_read_back_longest_ago_comes_first
             an_object_that_is_not_there_is_captured_again
             an_object_without_a_row_is_adopted_once
+            everything_that_is_exported_is_imported_again
+            an_import_is_whole_or_not_at_all
+            a_backup_is_of_one_moment_while_cells_are_claimed
             eight_threads_claim_each_cell_once_and_lose_no_job
             eight_threads_on_one_cell_leave_one_running_job
         }
@@ -741,6 +747,159 @@ pub(super) fn an_object_without_a_row_is_adopted_once<F: Fixture>() {
     assert!(ledger.adopt(NEWS, cell(2), &stored(Coverage::Complete, 2), b"index", &[], t(7)).unwrap());
     assert_eq!((row(&*ledger, 2).state, row(&*ledger, 2).retry_at), (State::Complete, None));
     assert_eq!(ledger.claim(NEWS, cell(0), "native", t(8), "h", 1).unwrap(), Claimed::Complete);
+}
+
+/// A ledger with a row of every kind.
+fn with_everything(ledger: &dyn Ledger) {
+    ledger.open_channel(NEWS, t(0), t(0)).unwrap();
+    ledger.observe(NEWS, "{\"at\": \"é\\n\"}", t(1)).unwrap();
+    ledger.register_tracks(NEWS, &[(&track("a"), Timescale::ONE)], t(0)).unwrap();
+    ledger.claim("archive 2", cell(0), "unified", t(9), "h", 1).unwrap();
+    (0..4).for_each(|n| drop(archive(ledger, n, Coverage::Complete)));
+    let partial = archive(ledger, 4, Coverage::Partial);
+    ledger.verified(NEWS, cell(4), &partial, t(8)).unwrap();
+    ledger.lose(NEWS, cell(5), &[gap(cell(5).start(), cell(5).end())], "expired", t(9)).unwrap();
+    let (job, _) = claim(ledger, cell(6), t(10));
+    ledger.checkpoint(job, "half", JobStats { bytes: 1, segments: 2, retries: 3 }).unwrap();
+    ledger.note_command(job, "unified_capture", Some(-9)).unwrap();
+    (0..60).for_each(|n| ledger.append_log(job, &format!("{n}{}\n", "x".repeat(1_200))).unwrap());
+    ledger.fail(job, t(11), "time-out", Some(t(60)), JobStats::default()).unwrap();
+    claim(ledger, cell(7), t(12));
+    ledger.hold(NEWS, cell(1).range(), Some("the trial"), Some(t(9_999)), t(13)).unwrap();
+    let last = ledger.hold("sports", cell(1).range(), None, None, t(13)).unwrap();
+    ledger.release_hold(last).unwrap();
+    ledger.discard(NEWS, &[cell(0), cell(1), cell(2)], "old", t(14)).unwrap();
+    let (job, _) = claim(ledger, cell(8), t(15));
+    ledger.fail(job, t(16), "x", None, JobStats::default()).unwrap();
+    ledger.discard(NEWS, &[cell(8)], "old", t(17)).unwrap();
+    assert_eq!(ledger.forget_jobs(NEWS, Time::MAX).unwrap(), 3, "the last number is in no row");
+}
+
+fn exported(ledger: &dyn Ledger) -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut keep = |record| {
+        records.push(record);
+        Ok(())
+    };
+    ledger.export(&mut keep).unwrap();
+    records
+}
+
+pub(super) fn everything_that_is_exported_is_imported_again<F: Fixture>() {
+    let (here, there) = (F::new(), F::new());
+    let (ledger, copy) = (here.open(), there.open());
+    with_everything(&*ledger);
+    let records = exported(&*ledger);
+    let kinds: std::collections::HashSet<_> = records.iter().map(std::mem::discriminant).collect();
+    assert_eq!(kinds.len(), 9, "a record of every kind");
+    let lines: String = records.iter().map(|r| r.line().unwrap()).collect();
+    let count = copy.import(&mut super::read_records(lines.as_bytes())).unwrap();
+    assert_eq!(count, records.len() as u64 - 1);
+    assert_eq!(exported(&*copy), records);
+    let all = Range::new(Time::EPOCH, Time::MAX);
+    assert_eq!(copy.cells(NEWS, all).unwrap(), ledger.cells(NEWS, all).unwrap());
+    // What no row says is kept too: numbers that were given, and how long cells are.
+    for ledger in [&ledger, &copy] {
+        assert_eq!(
+            ledger.cells(NEWS, Range::new(cell(5).end().offset_ns(-1), cell(5).end())).unwrap().len(),
+            1
+        );
+        assert_eq!(claim(&**ledger, cell(9), t(20)).0, JobId::new(10));
+        assert_eq!(ledger.hold(NEWS, cell(9).range(), None, None, t(20)).unwrap(), HoldId::new(3));
+        assert_eq!(ledger.problems().unwrap(), Vec::<String>::new());
+    }
+}
+
+pub(super) fn an_import_is_whole_or_not_at_all<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    with_everything(&*ledger);
+    let records = exported(&*ledger);
+    let refused = ledger.import(&mut records.clone().into_iter().map(Ok)).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Usage);
+    assert!(refused.to_string().contains("not empty") && refused.remedy().is_some(), "{refused}");
+    assert_eq!(exported(&*ledger), records);
+
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let import = |records: Vec<Result<Record>>| ledger.import(&mut records.into_iter()).unwrap_err();
+    let whole = || records.iter().cloned().map(Ok).collect::<Vec<Result<Record>>>();
+    let cut =
+        |at: usize| whole().into_iter().enumerate().filter(move |(n, _)| *n != at).map(|(_, r)| r).collect();
+    assert!(import(Vec::new()).to_string().contains("does not begin as an export does"));
+    assert!(import(cut(0)).to_string().contains("does not begin as an export does"));
+    assert!(import(cut(1)).to_string().contains("channel archive 2 has not come before it"));
+    let of = |wanted: fn(&Record) -> bool| records.iter().position(wanted).unwrap();
+    let job = of(|r| matches!(r, Record::Job(_)));
+    assert_eq!(import(cut(job)).kind(), Kind::Invalid, "the row that refers to it is refused");
+    let partial = of(|r| matches!(r, Record::Chunk(chunk) if chunk.state == State::Partial));
+    assert_eq!(
+        import(cut(partial)).kind(),
+        Kind::Invalid,
+        "the gaps of a chunk that is not there are refused"
+    );
+    let twice = [whole(), vec![Ok(records[0].clone())]].concat_results();
+    assert!(import(twice).to_string().contains("a second header"));
+    let broken = [whole(), vec![Err(Error::new(Kind::Invalid, "the line is cut short"))]].concat_results();
+    assert!(import(broken).to_string().contains("the line is cut short"));
+    assert_eq!(ledger.channels().unwrap(), Vec::<String>::new());
+    ledger.import(&mut whole().into_iter()).unwrap();
+}
+
+/// Joining what cannot be cloned.
+trait Concat {
+    fn concat_results(self) -> Vec<Result<Record>>;
+}
+
+impl Concat for [Vec<Result<Record>>; 2] {
+    fn concat_results(self) -> Vec<Result<Record>> {
+        self.into_iter().flatten().collect()
+    }
+}
+
+pub(super) fn a_backup_is_of_one_moment_while_cells_are_claimed<F: Fixture>() {
+    let fixture = F::new();
+    let (ledger, other) = (fixture.open(), fixture.open());
+    with_everything(&*ledger);
+    let dir = tempfile::tempdir().unwrap();
+    let (started, done) = (Barrier::new(2), std::sync::atomic::AtomicBool::new(false));
+    let order = std::sync::atomic::Ordering::SeqCst;
+    let count = std::thread::scope(|scope| {
+        let claimer = scope.spawn(|| {
+            let mut n = 100;
+            while !done.load(order) || n < 110 {
+                claim(&*other, cell(n), t(n));
+                if n == 100 {
+                    started.wait();
+                }
+                n += 1;
+            }
+            n
+        });
+        started.wait();
+        let files: Vec<_> = (0..3).map(|n| dir.path().join(format!("{n}.db"))).collect();
+        files.iter().for_each(|file| ledger.backup(file, false).unwrap());
+        done.store(true, order);
+        claimer.join().unwrap()
+    });
+    assert!(count >= 110);
+    assert_eq!(ledger.problems().unwrap(), Vec::<String>::new());
+    let there = ledger.backup(&dir.path().join("0.db"), false).unwrap_err();
+    assert!(there.kind() == Kind::Usage && there.to_string().contains("it is there already"), "{there}");
+    ledger.backup(&dir.path().join("0.db"), true).unwrap();
+    let left = std::fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(left, 3, "no temporary file stays");
+    let nowhere = ledger.backup(&dir.path().join("no/such/folder.db"), false).unwrap_err();
+    assert_eq!(nowhere.kind(), Kind::NotFound);
+    let restored = fixture.restored(&dir.path().join("0.db"));
+    assert_eq!(exported(&*restored), exported(&*ledger));
+    for n in 1..3 {
+        let restored = fixture.restored(&dir.path().join(format!("{n}.db")));
+        let claims = |ledger: &dyn Ledger| ledger.page(NEWS, Some(cell(99)), 100_000).unwrap();
+        let (then, now) = (claims(&*restored), claims(&*ledger));
+        assert!(!then.is_empty() && then[..] == now[..then.len()], "a beginning of what was claimed");
+        assert_eq!(restored.problems().unwrap(), Vec::<String>::new());
+    }
 }
 
 pub(super) fn eight_threads_claim_each_cell_once_and_lose_no_job<F: Fixture>() {

@@ -4,9 +4,12 @@
 //! IMMEDIATE, since one that starts by reading cannot wait for its turn to write (it fails at once instead).
 //! `synchronous = FULL`: a chunk that is written down survives a power cut, and there are few enough of them.
 
+mod backup;
+mod export;
 mod fault;
 mod garbage;
 mod holds;
+mod import;
 mod jobs;
 mod network;
 mod open;
@@ -23,9 +26,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
     CellRow, Claimed, Commit, Gap, GapRow, Garbage, Hold, HoldId, JobFilter, JobId, JobRow, JobStats, Kept,
-    Ledger, Report, Stored, TrackRow,
+    Ledger, Record, Report, Stored, TrackRow,
 };
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::grid::Cell;
 use crate::time::{Range, Time, Timescale};
 use crate::track::Track;
@@ -271,6 +274,25 @@ impl Ledger for SqliteLedger {
         now: Time,
     ) -> Result<bool> {
         self.write(|t| repair::adopt(t, channel, cell, stored, index, gaps, now))
+    }
+
+    fn export(&self, sink: &mut dyn FnMut(Record) -> Result<()>) -> Result<()> {
+        self.read(|t| export::export(t, sink))
+    }
+
+    fn import(&self, records: &mut dyn Iterator<Item = Result<Record>>) -> Result<u64> {
+        self.write(|t| import::import(t, records))
+    }
+
+    fn backup(&self, to: &Path, replace: bool) -> Result<()> {
+        // VACUUM does not go into a transaction; it is one.
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        backup::backup(&connection, to, replace)
+            .with_context(|| format!("back up the ledger to {}", to.display()))
+    }
+
+    fn problems(&self) -> Result<Vec<String>> {
+        self.read(|t| backup::problems(t))
     }
 }
 

@@ -48,7 +48,7 @@ fn open_with(dir: &Path, path: &Path, migrations: &[&str]) -> Result<Opened> {
         let in_use = open_lock(&lock_path)?;
         in_use.lock_shared()?;
         let connection = connect(path)?;
-        if version(&connection, migrations.len())? == migrations.len() {
+        if version(&connection, migrations.len())? == migrations.len() && is_shared(&connection)? {
             return Ok(Opened { connection, in_use });
         }
         // Given back before it is asked for alone: two that both hold it shared would wait for each other.
@@ -119,6 +119,12 @@ fn version(connection: &Connection, newest: usize) -> Result<usize> {
         )
         .hint("use the newer npvr; it cannot be taken back to an older version")),
     }
+}
+
+/// True if readers and a writer do not wait for each other. A backup that was put in place of a ledger is not like that yet.
+fn is_shared(connection: &Connection) -> Result<bool> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    Ok(mode == "wal")
 }
 
 /// Takes all missing steps in one transaction: a kill half-way leaves the old version.

@@ -21,6 +21,20 @@ impl Fixture for Folder {
     fn open(&self) -> Box<dyn Ledger> {
         Box::new(SqliteLedger::open(self.0.path()).unwrap())
     }
+
+    fn restored(&self, backup: &Path) -> Box<dyn Ledger> {
+        let folder = tempfile::tempdir_in(self.0.path()).unwrap().keep();
+        std::fs::copy(backup, folder.join("ledger.db")).unwrap();
+        let ledger = SqliteLedger::open(&folder).unwrap();
+        let mode: String = ledger
+            .connection
+            .lock()
+            .unwrap()
+            .pragma_query_value(None, "journal_mode", |row| row.get(0))
+            .unwrap();
+        assert_eq!(mode, "wal", "readers and a writer do not wait for each other");
+        Box::new(ledger)
+    }
 }
 
 ledger_suite!(Folder);
