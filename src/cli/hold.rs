@@ -115,9 +115,7 @@ fn list(name: Option<&str>, json: bool, places: &Places) -> Result<Exit> {
     }
     let mut text = String::new();
     for hold in &holds {
-        let note = hold.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-        let (end, archived) = (end(hold), archived(hold));
-        let _ = writeln!(text, "{:>4}  {}  {}{end}  {archived}{note}", hold.id, hold.channel, hold.range);
+        let _ = writeln!(text, "{:>4}  {}  {}", hold.id, hold.channel, told(hold));
     }
     out::data(&text)?;
     Ok(Exit::Well)
@@ -133,8 +131,14 @@ fn remove(id: &str, places: &Places) -> Result<Exit> {
     Ok(Exit::Well)
 }
 
+/// A hold in a line: what is held, until when, what is archived of it, and why it is held.
+pub(super) fn told(hold: &Held) -> String {
+    let note = hold.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+    format!("{}{}, {}{note}", hold.range, end(hold), archived(hold))
+}
+
 /// ` until 2027-01-31T00:00:00Z`, where it has an end.
-pub(super) fn end(hold: &Held) -> String {
+fn end(hold: &Held) -> String {
     match hold.until {
         Some(until) if hold.in_force => format!(" until {until}"),
         Some(until) => format!(", which ran out at {until}"),
@@ -143,7 +147,7 @@ pub(super) fn end(hold: &Held) -> String {
 }
 
 /// What is archived of a hold, in words.
-pub(super) fn archived(hold: &Held) -> String {
+fn archived(hold: &Held) -> String {
     let lost = match hold.lost {
         0 => String::new(),
         lost => format!(", {lost} lost"),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::hold::{archived, end};
+use super::hold;
 use super::out::{BAD, FAINT, GOOD, STRONG, WARN, styled};
 use crate::grid::Cell;
 use crate::status::{ChannelStatus, Job, Slot, Status};
@@ -111,8 +111,7 @@ fn channel(c: &ChannelStatus, now: Time) -> String {
         line("gaps", styled(WARN, format!("{count}, the latest {latest} (npvr status --gaps {})", c.name)));
     }
     for hold in c.holds.iter().take(MOST_LINES) {
-        let note = hold.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-        line("held", format!("hold {}: {}{}, {}{note}", hold.id, hold.range, end(hold), archived(hold)));
+        line("held", format!("hold {}: {}", hold.id, hold::told(hold)));
     }
     for note in c.source.iter().flat_map(|s| &s.notes).take(MOST_LINES) {
         line("note", note.clone());

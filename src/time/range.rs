@@ -61,7 +61,13 @@ impl FromStr for Range {
             Error::new(Kind::Usage, format!("{text:?} is not a range"))
                 .hint("write it like 2018-12-06T12:55:00Z--2018-12-06T13:00:00Z")
         })?;
-        let range = Range::new(start.parse()?, end.parse()?);
+        // Whoever types a range types its times: a mistake of use, and not of a source.
+        let time = |text: &str| {
+            text.parse::<Time>().map_err(|e| {
+                Error::new(Kind::Usage, e.to_string()).hint("write it like 2018-12-06T12:55:00Z, in UTC")
+            })
+        };
+        let range = Range::new(time(start)?, time(end)?);
         if range.is_empty() {
             return Err(Error::new(Kind::Usage, format!("{text:?} ends before it begins")));
         }
