@@ -30,7 +30,8 @@
 //! # Invariants
 //!
 //! 1. A row says `complete` or `partial` only for an object that is stored whole, with its size and SHA-256.
-//!    Tests: `killed_before_the_chunk_is_put_the_next_run_puts_it`, `killed_after_the_chunk_is_put_the_next_run_writes_it_down`,
+//!    Tests: `a_cell_whose_object_is_being_deleted_is_not_claimed`, `an_object_that_is_not_there_is_captured_again`,
+//!    `killed_before_the_chunk_is_put_the_next_run_puts_it`, `killed_after_the_chunk_is_put_the_next_run_writes_it_down`,
 //!    `a_full_disk_fails_the_cells_and_with_room_again_everything_is_archived`.
 //! 2. Every object in the store has a row, or a name that marks it unfinished, or is reported by `verify`.
 //!    Test: `killed_while_the_chunk_is_put_the_next_run_puts_it_and_clears_up`. The report is for a later version.

@@ -5,7 +5,7 @@ use rusqlite::ErrorCode;
 use crate::error::{Error, Kind};
 
 /// What to do about a file that is not a ledger any more.
-pub(super) const DAMAGED: &str = "restore it from a backup; or move it away: the next check begins a new one, and chunks stay where they are";
+pub(super) const DAMAGED: &str = "restore it from a backup; or move it away, and have npvr verify --repair write a new one from the chunks";
 
 impl From<rusqlite::Error> for Error {
     fn from(e: rusqlite::Error) -> Self {
