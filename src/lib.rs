@@ -21,7 +21,7 @@
 //! | 4 | [`clock`], [`failpoint`] | the only reader of the real time; where a test can kill the program |
 //! | 5 | [`channels`], [`ledger`], [`store`], [`source`] | ports: a trait, its promises, one suite for all adapters behind it |
 //! | 6 | [`capture`] | one cell, from segments to a chunk: the order of effects |
-//! | 6b | [`check`], `prune`, [`verify`], [`status`] | what the subcommands do, each for itself |
+//! | 6b | [`check`], [`prune`], [`verify`], [`status`] | what the subcommands do, each for itself |
 //! | 7 | `http`, [`sim`] | routes → answers; a simulated live origin to rehearse with |
 //! | 8 | [`cli`] | one file a subcommand; exit codes; the only printing |
 //!
@@ -81,6 +81,7 @@ pub mod grid;
 pub mod ledger;
 pub mod media;
 pub mod plan;
+pub mod prune;
 pub mod retention;
 pub mod secret;
 pub mod sim;

@@ -110,7 +110,8 @@ impl Rules {
 }
 
 impl Total {
-    fn add(&mut self, bytes: u64) {
+    /// One chunk more.
+    pub fn add(&mut self, bytes: u64) {
         self.chunks += 1;
         self.bytes = self.bytes.saturating_add(bytes);
     }

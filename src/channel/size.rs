@@ -53,7 +53,7 @@ pub(super) fn size(text: &str) -> Result<u64, &'static str> {
 
 /// Writes a size so that [`parse_size`] reads the same.
 pub fn format_size(n: u64) -> String {
-    let exact = UNITS.iter().find(|(_, bytes)| n > 0 && n % bytes == 0);
+    let exact = UNITS.iter().find(|(_, bytes)| n > 0 && n.is_multiple_of(*bytes));
     exact.map_or_else(|| format!("{n}B"), |(name, bytes)| format!("{}{name}", n / bytes))
 }
 

@@ -10,6 +10,7 @@ mod demo;
 mod exit;
 mod log;
 mod out;
+mod prune;
 mod screen;
 mod sim;
 mod site;
@@ -49,6 +50,7 @@ enum Command {
     Capture(capture::Args),
     Status(status::Args),
     Log(log::Args),
+    Prune(prune::Args),
     Config(config::Args),
     Sim(sim::Args),
     Demo(demo::Args),
@@ -73,6 +75,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Capture(args) => block_on(capture::run(args, &places)),
         Command::Status(args) => block_on(status::run(args, &places)),
         Command::Log(args) => log::run(&args, &places),
+        Command::Prune(args) => block_on(prune::run(args, &places)),
         Command::Config(args) => config::run(&args, &places),
         Command::Sim(args) => block_on(sim::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),
