@@ -122,12 +122,12 @@ fn held(report: &ChannelReport) -> Option<String> {
 
 /// Every chunk that a limit bites, with the reason.
 fn would_go(report: &ChannelReport) -> String {
-    let mut text = format!(
-        "{}: {} would go, {} would stay\n",
-        out::styled(out::STRONG, &report.name),
-        in_words(report.plan.going),
-        in_words(report.plan.kept()),
-    );
+    let going = match report.plan.going {
+        Total { chunks: 0, .. } => "nothing would go".to_owned(),
+        some => format!("{} would go", in_words(some)),
+    };
+    let (name, kept) = (out::styled(out::STRONG, &report.name), in_words(report.plan.kept()));
+    let mut text = format!("{name}: {going}, {kept} would stay\n");
     if report.left_over.chunks > 0 {
         text +=
             &format!("  note: {} of an earlier run are still to be deleted\n", in_words(report.left_over));
