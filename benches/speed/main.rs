@@ -1,10 +1,10 @@
 //! How fast npvr is, beside what else would do the work: `cargo bench`.
 //!
 //! Machines differ and are shared, so what counts is a ratio of two things that were run in turns, several times, in this
-//! same run; medians are compared. Beside the ratios stand three limits in seconds, which no other program gives a measure
+//! same run; medians are compared. Beside the ratios stand four limits in seconds, which no other program gives a measure
 //! for. Each line says whether its limit is met; the exit code is 1 if one is not.
 //!
-//! Names after `--` choose among `capture`, `check`, `plan` and `start`; all by default. Needs nginx, curl and ffmpeg. What
+//! Names after `--` choose among `capture`, `check`, `prune`, `plan` and `start`; all by default. Needs nginx, curl and ffmpeg. What
 //! it makes (200 MB of media, once) is under `target/speed`.
 
 #![allow(clippy::print_stdout, reason = "printing figures is what a bench is for")]
@@ -60,14 +60,15 @@ fn main() -> ExitCode {
 
 /// Runs what was asked for; true if all of it keeps its limits.
 fn run(names: &[String]) -> Result<bool> {
-    let parts: [(&str, Part); 4] = [
+    let parts: [(&str, Part); 5] = [
         ("start", small::start),
         ("plan", small::plan_a_week),
+        ("prune", archive::plan_of_a_prune),
         ("check", archive::check_with_nothing_new),
         ("capture", capture::capture),
     ];
     if let Some(unknown) = names.iter().find(|n| parts.iter().all(|(name, _)| name != n)) {
-        return Err(format!("no part is called {unknown}: there are start, plan, check and capture").into());
+        return Err(format!("no part is called {unknown}: there are start, plan, prune, check and capture").into());
     }
     let mut figures = Vec::new();
     for (name, part) in parts {
