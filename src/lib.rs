@@ -17,11 +17,11 @@
 //! | 1 | [`grid`], [`track`] | cells; what a track is, and which are selected |
 //! | 1b | [`media`] | fragmented MP4: bytes in, values out |
 //! | 2 | [`channel`], [`timeline`] | raw TOML → a valid channel, every default and limit; what a source holds |
-//! | 3 | [`plan`], `retention`, `clip`, `playlist` | pure decisions, and what is written of them |
+//! | 3 | [`plan`], [`retention`], `clip`, `playlist` | pure decisions, and what is written of them |
 //! | 4 | [`clock`], [`failpoint`] | the only reader of the real time; where a test can kill the program |
 //! | 5 | [`channels`], [`ledger`], [`store`], [`source`] | ports: a trait, its promises, one suite for all adapters behind it |
 //! | 6 | [`capture`] | one cell, from segments to a chunk: the order of effects |
-//! | 6b | [`check`], `prune`, [`verify`], [`status`] | what the subcommands do, each for itself |
+//! | 6b | [`check`], [`prune`], [`verify`], [`status`] | what the subcommands do, each for itself |
 //! | 7 | `http`, [`sim`] | routes → answers; a simulated live origin to rehearse with |
 //! | 8 | [`cli`] | one file a subcommand; exit codes; the only printing |
 //!
@@ -82,6 +82,8 @@ pub mod grid;
 pub mod ledger;
 pub mod media;
 pub mod plan;
+pub mod prune;
+pub mod retention;
 pub mod secret;
 pub mod sim;
 pub mod source;

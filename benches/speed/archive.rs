@@ -1,4 +1,5 @@
-//! A check over 500 channels with a week of chunks each, and nothing new: what cron pays every minute.
+//! Channels with a week of chunks each: a check of 500 with nothing new, which is what cron pays every minute, and the plan of
+//! a prune of 1,000.
 //!
 //! The origin is the simulation, in a process of its own, whose CPU time does not count. One channel's week is written
 //! through the ledger's port; the other channels are copies of its rows, since a million commits would take an hour of fsyncs.
@@ -18,9 +19,11 @@ use npvr::time::{Range, Time};
 use crate::cost::{cost, empty, heading, spread};
 use crate::{Figure, NPVR, Result, folder};
 
-const CHANNELS: u32 = 500;
+const CHECKED: u32 = 500;
+const PRUNED: u32 = 1_000;
 const ROUNDS: usize = 5;
 const CHUNK: Duration = Duration::from_secs(300);
+const DAY: Duration = Duration::from_secs(86_400);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 /// How long the archive is ahead of the clock, so that nothing becomes due while the bench runs.
 const AHEAD: Duration = Duration::from_secs(3_600);
@@ -29,10 +32,9 @@ const AHEAD: Duration = Duration::from_secs(3_600);
 pub(crate) fn check_with_nothing_new() -> Result<Vec<Figure>> {
     let site = folder("check")?;
     empty(&site)?;
-    println!("writing a week of {CHANNELS} channels…");
     let origin = Origin::start()?;
-    write_channels(&site, &origin.url)?;
-    write_ledger(&site, clock::now())?;
+    write_channels(&site, CHECKED, &origin.url)?;
+    write_ledger(&site, CHECKED, clock::now())?;
     DiskStore::open_or_create(&site.join("state").join("archive"))?;
 
     let (config, state) = (site.display().to_string(), site.join("state").display().to_string());
@@ -40,13 +42,32 @@ pub(crate) fn check_with_nothing_new() -> Result<Vec<Figure>> {
     // The first one meets a database that nobody has read yet.
     check()?;
     let costs = (0..ROUNDS).map(|_| check()).collect::<Result<Vec<_>>>()?;
-    heading(&format!("check of {CHANNELS} channels with nothing new, {ROUNDS} times"));
-    let per_channel = spread(costs.iter().map(|c| c.cpu_s * 1_000.0 / f64::from(CHANNELS)));
+    heading(&format!("check of {CHECKED} channels with nothing new, {ROUNDS} times"));
+    let per_channel = spread(costs.iter().map(|c| c.cpu_s * 1_000.0 / f64::from(CHECKED)));
     per_channel.print("CPU a channel", "ms");
     spread(costs.iter().map(|c| c.wall_s)).print("all of it", "s");
     spread(costs.iter().map(|c| c.peak_mb)).print("peak memory", "MB");
     let what = "check with nothing new, CPU a channel";
     Ok(vec![Figure { what, value: per_channel.median, unit: "ms", limit: 10.0 }])
+}
+
+/// Decides what would go of 1,000 channels: a day of each, where the clock has gone on by one since the last prune. Nothing is
+/// deleted; the program is measured from its start to its end, the reading of a thousand files included.
+pub(crate) fn plan_of_a_prune() -> Result<Vec<Figure>> {
+    let site = folder("prune")?;
+    empty(&site)?;
+    write_channels(&site, PRUNED, "http://127.0.0.1:1/live/news.isml")?;
+    write_ledger(&site, PRUNED, clock::now().minus(DAY))?;
+    let (config, state) = (site.display().to_string(), site.join("state").display().to_string());
+    let plan = || cost(NPVR, ["--config", &config, "--state", &state, "prune", "--dry-run", "--json"]);
+    plan()?;
+    let costs = (0..ROUNDS).map(|_| plan()).collect::<Result<Vec<_>>>()?;
+    heading(&format!("plan of a prune of {PRUNED} channels, a week each, a day goes, {ROUNDS} times"));
+    let wall = spread(costs.iter().map(|c| c.wall_s));
+    wall.print("all of it", "s");
+    spread(costs.iter().map(|c| c.cpu_s)).print("CPU", "s");
+    spread(costs.iter().map(|c| c.peak_mb)).print("peak memory", "MB");
+    Ok(vec![Figure { what: "plan of a prune, 1,000 channels", value: wall.median, unit: "s", limit: 2.0 }])
 }
 
 /// The simulation, as long as this lives.
@@ -81,21 +102,22 @@ fn name(number: u32) -> String {
     format!("bench-{number:03}")
 }
 
-fn write_channels(site: &Path, url: &str) -> Result<()> {
+fn write_channels(site: &Path, channels: u32, url: &str) -> Result<()> {
     let folder = site.join("channels.d");
     fs::create_dir_all(&folder)?;
-    for number in 0..CHANNELS {
+    for number in 0..channels {
         let url = url.replace("news", &name(number));
         fs::write(folder.join(format!("{}.toml", name(number))), format!("channel_url = {url:?}\n"))?;
     }
     Ok(())
 }
 
-fn write_ledger(site: &Path, now: Time) -> Result<()> {
+fn write_ledger(site: &Path, channels: u32, now: Time) -> Result<()> {
+    println!("writing a week of {channels} channels…");
     let state = site.join("state");
     let ledger = SqliteLedger::open(&state)?;
     let since = now.minus(WEEK);
-    for number in 0..CHANNELS {
+    for number in 0..channels {
         ledger.open_channel(&name(number), since, now)?;
     }
     let first = name(0);

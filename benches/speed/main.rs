@@ -1,10 +1,10 @@
 //! How fast npvr is, beside what else would do the work: `cargo bench`.
 //!
 //! Machines differ and are shared, so what counts is a ratio of two things that were run in turns, several times, in this
-//! same run; medians are compared. Beside the ratios stand five limits in seconds, which no other program gives a measure
+//! same run; medians are compared. Beside the ratios stand six limits in seconds, which no other program gives a measure
 //! for. Each line says whether its limit is met; the exit code is 1 if one is not.
 //!
-//! Names after `--` choose among `capture`, `check`, `claim`, `plan` and `start`; all by default. Needs nginx, curl and ffmpeg. What
+//! Names after `--` choose among `capture`, `check`, `claim`, `plan`, `prune` and `start`; all by default. Needs nginx, curl and ffmpeg. What
 //! it makes (200 MB of media, once) is under `target/speed`.
 
 #![allow(clippy::print_stdout, reason = "printing figures is what a bench is for")]
@@ -61,17 +61,19 @@ fn main() -> ExitCode {
 
 /// Runs what was asked for; true if all of it keeps its limits.
 fn run(names: &[String]) -> Result<bool> {
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("start", small::start),
         ("plan", small::plan_a_week),
+        ("prune", archive::plan_of_a_prune),
         ("check", archive::check_with_nothing_new),
         ("claim", ledger::claim),
         ("capture", capture::capture),
     ];
     if let Some(unknown) = names.iter().find(|n| parts.iter().all(|(name, _)| name != n)) {
-        return Err(
-            format!("no part is called {unknown}: there are start, plan, check, claim and capture").into()
-        );
+        return Err(format!(
+            "no part is called {unknown}: there are start, plan, prune, check, claim and capture"
+        )
+        .into());
     }
     let mut figures = Vec::new();
     for (name, part) in parts {

@@ -49,7 +49,7 @@ pub use self::contents::{Contents, read_contents};
 pub use self::progress::spooled_until;
 pub use self::proof::BEFORE_THE_ARCHIVE;
 pub use self::stored::{ReadBack, read_back};
-pub use self::sweep::sweep;
+pub use self::sweep::{sweep, sweep_orphans};
 
 /// The name of this engine in jobs.
 pub const NATIVE: &str = "native";

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 
 use super::Workplace;
 use super::spool::Spool;
-use crate::error::{Context, Result};
+use crate::error::{Context, Kind, Result};
 use crate::grid::Cell;
 use crate::ledger::{CellRow, State};
 use crate::time::Range;
@@ -17,11 +17,37 @@ use crate::time::Range;
 /// # Errors
 /// A spool folder that cannot be read, a file that cannot be deleted.
 pub fn sweep(place: &Workplace, channel: &str, rows: &[CellRow]) -> Result<()> {
+    let row = |cell: Cell| rows.binary_search_by_key(&cell, |row| row.cell).ok().map(|at| &rows[at]);
+    sweep_each(place, channel, |cell| Ok(row(cell).is_some_and(is_settled)))?;
+    Ok(())
+}
+
+/// The same, and also spool files of which no row speaks: of a run that was killed before its claim, or of a cell that
+/// retention has let go. Looks in the ledger for each. Returns how many there were.
+///
+/// # Errors
+/// Those of [`sweep`], and those of the ledger.
+pub fn sweep_orphans(place: &Workplace, channel: &str) -> Result<u64> {
+    sweep_each(place, channel, |cell| match place.ledger.cell(channel, cell) {
+        Ok(row) => Ok(row.as_ref().is_none_or(is_settled)),
+        // The name of a file that is none of ours.
+        Err(e) if e.kind() == Kind::Invalid => Ok(false),
+        Err(e) => Err(e),
+    })
+}
+
+fn is_settled(row: &CellRow) -> bool {
+    matches!(row.state, State::Complete | State::Partial | State::Lost)
+}
+
+/// Deletes spool files that nobody has locked and that are `of_no_use`, which is asked again under the lock.
+fn sweep_each(place: &Workplace, channel: &str, of_no_use: impl Fn(Cell) -> Result<bool>) -> Result<u64> {
     let folder = place.spool.join(channel);
     let entries = match fs::read_dir(&folder) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),
         entries => entries.with_context(|| format!("read {}", folder.display()))?,
     };
+    let mut deleted = 0;
     for entry in entries {
         let path = entry.with_context(|| format!("read {}", folder.display()))?.path();
         let cell = path.file_stem().and_then(OsStr::to_str).and_then(|stem| stem.parse::<Range>().ok());
@@ -30,15 +56,17 @@ pub fn sweep(place: &Workplace, channel: &str, rows: &[CellRow]) -> Result<()> {
             let is_free = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
             if is_free {
                 fs::remove_file(&path).with_context(|| format!("delete {}", path.display()))?;
+                deleted += 1;
             }
             continue;
         }
-        let row = rows.binary_search_by_key(&cell, |row| row.cell).ok().map(|at| &rows[at]);
-        let is_settled =
-            row.is_some_and(|r| matches!(r.state, State::Complete | State::Partial | State::Lost));
-        if is_settled && let Some(spool) = Spool::lock(&place.spool, channel, cell)? {
+        if of_no_use(cell)?
+            && let Some(spool) = Spool::lock(&place.spool, channel, cell)?
+            && of_no_use(cell)?
+        {
             spool.remove()?;
+            deleted += 1;
         }
     }
-    Ok(())
+    Ok(deleted)
 }

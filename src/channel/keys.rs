@@ -74,6 +74,12 @@ pub const KEYS: &[Key] = &[
         "How long a chunk is: whole seconds, up to a day. Chunks start at multiples of it since 1970, UTC.",
     ),
     with("archive_length", Form::Text, "\"P7D\"", "How long a chunk is kept."),
+    without(
+        "archive_size",
+        Form::Text,
+        "\"2TB\"",
+        "The most that the chunks may take: the oldest go first, however young. Left out: no limit.",
+    ),
     with(
         "tracks",
         Form::List,

@@ -10,6 +10,7 @@ mod rate;
 mod raw;
 mod resolve;
 mod settings;
+mod size;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub use rate::{format_rate, parse_rate};
 pub use raw::{Layer, Origin};
 pub use resolve::SecretFrom;
 pub use settings::Settings;
+pub use size::{format_size, parse_size};
 
 use crate::grid::Grid;
 use crate::secret::Secret;
@@ -42,6 +44,8 @@ pub struct Channel {
     pub grid: Grid,
     /// How long a chunk is kept.
     pub archive_length: Duration,
+    /// The most bytes that its chunks may take; `None` is no limit.
+    pub archive_size: Option<u64>,
     /// Which tracks are archived; empty means all.
     pub tracks: Vec<Select>,
     /// A cell that would be lost within this time of being ready is captured before it ends, piece by piece.

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::keys::{Form, KEYS};
 use super::raw::{Entry, Layer, Origin, Value};
-use super::{Channel, Name, Setting, parse_rate};
+use super::{Channel, Name, Setting, parse_rate, parse_size};
 use crate::error::{Error, Kind, Result};
 use crate::grid::Grid;
 use crate::secret::Secret;
@@ -62,6 +62,7 @@ impl Channel {
             enabled: values.switch("enabled"),
             grid,
             archive_length,
+            archive_size: values.text("archive_size", parse_archive_size)?.flatten(),
             tracks: values.each("tracks", str::parse)?,
             margin: values.need("margin", between(Duration::ZERO, DAY))?,
             settle: values.text("settle", between(Duration::ZERO, Duration::from_secs(3_600)))?,
@@ -236,6 +237,17 @@ fn between(least: Duration, most: Duration) -> impl Fn(&str) -> Result<Duration>
         }
         let (least, most) = (format_duration(least), format_duration(most));
         Err(Error::new(Kind::Config, format!("{} is not from {least} to {most}", format_duration(d))))
+    }
+}
+
+/// `None` lifts a limit that a layer below has set.
+fn parse_archive_size(text: &str) -> Result<Option<u64>> {
+    if text.trim().eq_ignore_ascii_case("unlimited") {
+        return Ok(None);
+    }
+    match parse_size(text)? {
+        0 => Err(Error::new(Kind::Config, "nothing at all could be kept").hint("write it like 2TB or 500GB")),
+        bytes => Ok(Some(bytes)),
     }
 }
 

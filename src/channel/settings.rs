@@ -8,7 +8,7 @@ use super::keys;
 use super::raw::{Document, Layer};
 use crate::error::Result;
 
-const TABLES: [&str; 3] = ["defaults", "state", "check"];
+const TABLES: [&str; 4] = ["defaults", "state", "check", "prune"];
 
 /// What holds for all channels.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ pub struct Settings {
     pub state_dir: Option<PathBuf>,
     /// Captures at once, over all channels: `[check] parallel`.
     pub parallel: usize,
+    /// The most of a channel that one prune deletes unforced, from 0 to 1: `[prune] max_fraction`.
+    pub max_fraction: f64,
 }
 
 impl Settings {
@@ -26,6 +28,8 @@ impl Settings {
     pub const PARALLEL: usize = 4;
     /// The most captures at once.
     pub const MAX_PARALLEL: usize = 64;
+    /// The most of a channel that one prune deletes where nothing else is said.
+    pub const MAX_FRACTION: f64 = 0.2;
 
     /// Reads an `npvr.toml`. `file` is its name in messages.
     ///
@@ -40,7 +44,7 @@ impl Settings {
             let name = key.get_ref().as_ref();
             let DeValue::Table(table) = value.get_ref() else {
                 return Err(match name {
-                    "defaults" | "state" | "check" => {
+                    _ if TABLES.contains(&name) => {
                         document.fault(offset, format!("{name} must be a table: [{name}]"))
                     }
                     _ if keys::find(name).is_some() => document
@@ -56,6 +60,7 @@ impl Settings {
                 }
                 "state" => settings.read_state(&document, table)?,
                 "check" => settings.read_check(&document, table)?,
+                "prune" => settings.read_prune(&document, table)?,
                 _ => return Err(document.unknown(offset, name, TABLES.into_iter())),
             }
         }
@@ -100,10 +105,36 @@ impl Settings {
         }
         Ok(())
     }
+
+    fn read_prune(&mut self, document: &Document<'_>, table: &DeTable<'_>) -> Result<()> {
+        for (key, value) in table {
+            let offset = key.span().start;
+            let name = key.get_ref().as_ref();
+            if name != "max_fraction" {
+                let name = format!("prune.{name}");
+                return Err(document.unknown(offset, &name, ["prune.max_fraction"].into_iter()));
+            }
+            let number = match value.get_ref() {
+                DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
+                // 0 and 1 are whole numbers to TOML.
+                DeValue::Integer(number) => number.as_str().parse::<f64>().ok(),
+                _ => None,
+            };
+            self.max_fraction = number.filter(|n| (0.0..=1.0).contains(n)).ok_or_else(|| {
+                document.fault(offset, "prune.max_fraction must be a number from 0 to 1, like 0.2")
+            })?;
+        }
+        Ok(())
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { defaults: Layer::default(), state_dir: None, parallel: Self::PARALLEL }
+        Self {
+            defaults: Layer::default(),
+            state_dir: None,
+            parallel: Self::PARALLEL,
+            max_fraction: Self::MAX_FRACTION,
+        }
     }
 }

@@ -35,7 +35,7 @@ fn a_url_is_enough() {
     let c = channel("");
     assert!(c.enabled && c.tracks.is_empty() && c.headers.is_empty());
     assert_eq!(c.grid.duration(), Duration::from_secs(300));
-    assert_eq!(c.archive_length, Duration::from_secs(604_800));
+    assert_eq!((c.archive_length, c.archive_size), (Duration::from_secs(604_800), None));
     assert_eq!((c.margin, c.settle), (Duration::from_secs(120), None));
     assert_eq!((c.max_connections, c.max_bytes_per_s), (4, Some(25_000_000)));
     assert_eq!((c.connect_timeout, c.read_timeout), (Duration::from_secs(10), Duration::from_secs(20)));
@@ -45,13 +45,15 @@ fn a_url_is_enough() {
 #[test]
 fn every_key_is_read() {
     let c = channel(
-        "enabled = false\nchunk_duration = \"PT10S\"\narchive_length = \"P30D\"\ntracks = [\"video\", \"audio=eng\"]\n\
+        "enabled = false\nchunk_duration = \"PT10S\"\narchive_length = \"P30D\"\n\
+         archive_size = \"1.5TB\"\ntracks = [\"video\", \"audio=eng\"]\n\
          margin = \"PT0S\"\nsettle = \"PT8S\"\nmax_connections = 0x10\nmax_rate = \"unlimited\"\nusername = \"u\"\n\
          password = \"p\"\nconnect_timeout = \"2s\"\nread_timeout = \"PT1M\"\n\
          [headers]\nX-Token = \"t\"\n[disk]\npath = \"/srv/x\"\n",
     );
     assert!(!c.enabled);
     assert_eq!(c.grid.duration(), Duration::from_secs(10));
+    assert_eq!(c.archive_size, Some(1_500_000_000_000));
     assert_eq!(c.tracks.iter().map(ToString::to_string).collect::<Vec<_>>(), ["video", "audio=eng"]);
     assert_eq!((c.margin, c.settle), (Duration::ZERO, Some(Duration::from_secs(8))));
     assert_eq!((c.max_connections, c.max_bytes_per_s), (16, None));
@@ -83,6 +85,9 @@ fn a_bad_value_names_file_line_key_fault_and_remedy() {
             "max_connections = -1",
             "news.toml, line 2: max_connections must be a whole number, and is of type integer",
         ),
+        ("archive_size = \"2\"", "news.toml, line 2: archive_size: \"2\" is not a size: it has no unit"),
+        ("archive_size = \"0TB\"", "news.toml, line 2: archive_size: nothing at all could be kept"),
+        ("archive_size = 2", "news.toml, line 2: archive_size must be text in quotes"),
         ("max_rate = \"25Mb\"", "news.toml, line 2: max_rate: \"25Mb\" is not a rate: its unit must be"),
         ("tracks = [\"vidio\"]", "news.toml, line 2: tracks: \"vidio\" is not a medium"),
         ("tracks = [1]", "news.toml, line 2: tracks must be a list of texts"),
@@ -182,6 +187,16 @@ fn later_layers_win_and_each_value_knows_its_origin() {
 }
 
 #[test]
+fn a_channel_may_lift_the_size_that_all_others_have() {
+    let size = |text: &str| {
+        resolve(&format!("{URL}{text}"), "[defaults]\narchive_size = \"1TB\"").unwrap().archive_size
+    };
+    assert_eq!(size(""), Some(1_000_000_000_000));
+    assert_eq!(size("archive_size = \"2TB\""), Some(2_000_000_000_000));
+    assert_eq!(size("archive_size = \"unlimited\""), None);
+}
+
+#[test]
 fn a_password_comes_from_one_place_and_the_nearer_layer_decides() {
     let look_up = |from: &SecretFrom| Ok(Secret::new(format!("{from:?}")));
     let password = |text: &str, settings: &str| {
@@ -224,6 +239,11 @@ fn npvr_toml_is_as_strict_as_a_channel() {
         Settings::parse("[state]\ndir = \"/var/x\"\n[check]\nparallel = 8\n", "npvr.toml").unwrap();
     assert_eq!((settings.state_dir.as_deref(), settings.parallel), (Some(Path::new("/var/x")), 8));
     assert_eq!(Settings::parse("", "npvr.toml").unwrap().parallel, Settings::PARALLEL);
+    for (text, fraction) in [("", 0.2), ("0", 0.0), ("1", 1.0), ("0.05", 0.05), ("5e-2", 0.05)] {
+        let text = if text.is_empty() { String::new() } else { format!("[prune]\nmax_fraction = {text}") };
+        let settings = Settings::parse(&text, "npvr.toml").unwrap();
+        assert!((settings.max_fraction - fraction).abs() < 1e-9, "{text}");
+    }
     for (text, said) in [
         ("[defalts]", "line 1: unknown key \"defalts\""),
         ("defaults = 1", "line 1: defaults must be a table: [defaults]"),
@@ -233,6 +253,11 @@ fn npvr_toml_is_as_strict_as_a_channel() {
         ("[state]\ndir = \"x\"", "line 2: state.dir must be an absolute path"),
         ("[state]\npath = \"x\"", "line 2: unknown key \"state.path\""),
         ("[check]\nparallel = 0", "line 2: check.parallel must be a whole number from 1 to 64"),
+        ("[prune]\nmax_fraction = 1.1", "line 2: prune.max_fraction must be a number from 0 to 1, like 0.2"),
+        ("[prune]\nmax_fraction = nan", "line 2: prune.max_fraction must be a number from 0 to 1"),
+        ("[prune]\nmax_fraction = \"20%\"", "line 2: prune.max_fraction must be a number from 0 to 1"),
+        ("[prune]\nfraction = 0.1", "line 2: unknown key \"prune.fraction\""),
+        ("prune = 0.1", "line 1: prune must be a table: [prune]"),
         ("[check]\nparalel = 1", "line 2: unknown key \"check.paralel\""),
         ("[", "line 1: this is not TOML"),
     ] {

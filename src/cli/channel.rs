@@ -70,6 +70,9 @@ struct Add {
     /// How long a chunk is kept [default: P7D]
     #[arg(long, value_name = "DURATION")]
     keep: Option<String>,
+    /// The most that its chunks may take, like 2TB [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    keep_size: Option<String>,
     /// Tracks to archive, like video,audio=eng [default: all]
     #[arg(long, value_name = "TRACKS")]
     tracks: Option<String>,
@@ -109,6 +112,7 @@ async fn add(add: &Add, channels: &Channels) -> Result<Exit> {
         ("channel_url", Some(&add.url)),
         ("chunk_duration", add.chunk.as_ref()),
         ("archive_length", add.keep.as_ref()),
+        ("archive_size", add.keep_size.as_ref()),
         ("tracks", add.tracks.as_ref()),
         ("disk.path", add.disk.as_ref()),
     ];

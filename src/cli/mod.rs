@@ -12,6 +12,7 @@ mod hold;
 mod ledger;
 mod log;
 mod out;
+mod prune;
 mod screen;
 mod sim;
 mod site;
@@ -53,6 +54,7 @@ enum Command {
     Log(log::Args),
     Hold(hold::Args),
     Ledger(ledger::Args),
+    Prune(prune::Args),
     Config(config::Args),
     Sim(sim::Args),
     Demo(demo::Args),
@@ -79,6 +81,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Log(args) => log::run(&args, &places),
         Command::Hold(args) => hold::run(args, &places),
         Command::Ledger(args) => ledger::run(args, &places),
+        Command::Prune(args) => block_on(prune::run(args, &places)),
         Command::Config(args) => config::run(&args, &places),
         Command::Sim(args) => block_on(sim::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),

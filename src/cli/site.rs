@@ -11,6 +11,7 @@ use crate::channels::{Channels, Env};
 use crate::check::Options;
 use crate::error::{Context, Error, Result};
 use crate::ledger::SqliteLedger;
+use crate::prune;
 
 /// What the command line says of folders.
 #[derive(Debug, Clone, Default)]
@@ -96,6 +97,15 @@ impl Site {
             dry_run: false,
             within: None,
             force: false,
+            archive: self.archive.clone(),
+        }
+    }
+
+    pub(super) fn prune_options(&self) -> prune::Options {
+        prune::Options {
+            max_fraction: self.settings.max_fraction,
+            force: false,
+            dry_run: false,
             archive: self.archive.clone(),
         }
     }
