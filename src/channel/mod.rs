@@ -9,6 +9,7 @@ mod name;
 mod rate;
 mod raw;
 mod resolve;
+mod s3;
 mod settings;
 
 use std::fmt;
@@ -22,6 +23,7 @@ pub use name::Name;
 pub use rate::{format_rate, parse_rate};
 pub use raw::{Layer, Origin};
 pub use resolve::SecretFrom;
+pub use s3::{S3, S3Keys};
 pub use settings::Settings;
 
 use crate::grid::Grid;
@@ -64,6 +66,8 @@ pub struct Channel {
     pub read_timeout: Duration,
     /// The folder of its disk store, absolute; `None` is the one under the state folder.
     pub disk_path: Option<PathBuf>,
+    /// Its bucket; `None` if its store is a disk.
+    pub s3: Option<S3>,
     effective: Vec<Setting>,
 }
 
