@@ -4,12 +4,12 @@
 //! keys ([`KEYS`]) and in [`Channel::resolve`]. Pure: the text of a file comes in, together with a way to look up a
 //! password that is kept elsewhere; `channels` does the reading.
 
+mod bucket;
 mod keys;
 mod name;
 mod rate;
 mod raw;
 mod resolve;
-mod s3;
 mod settings;
 
 use std::fmt;
@@ -18,12 +18,12 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use bucket::{S3, S3Keys};
 pub use keys::{Form, KEYS, Key, nearest};
 pub use name::Name;
 pub use rate::{format_rate, parse_rate};
 pub use raw::{Layer, Origin};
 pub use resolve::SecretFrom;
-pub use s3::{S3, S3Keys};
 pub use settings::Settings;
 
 use crate::grid::Grid;

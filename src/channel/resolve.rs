@@ -8,7 +8,7 @@ use url::Url;
 
 use super::keys::{Form, KEYS};
 use super::raw::{Entry, Layer, Origin, Value};
-use super::{Channel, Name, S3, S3Keys, Setting, parse_rate, s3};
+use super::{Channel, Name, S3, S3Keys, Setting, bucket, parse_rate};
 use crate::error::{Error, Kind, Result};
 use crate::grid::Grid;
 use crate::secret::Secret;
@@ -192,9 +192,9 @@ impl Values {
         if !self.is_s3() {
             return Ok(None);
         }
-        let region = self.need("s3.region", s3::region)?;
+        let region = self.need("s3.region", bucket::region)?;
         let secure = self.all.get("s3.secure").filter(|e| e.is_set()).map(|_| self.switch("s3.secure"));
-        let given = self.text("s3.endpoint", |text| s3::endpoint(Some(text), secure, &region))?;
+        let given = self.text("s3.endpoint", |text| bucket::endpoint(Some(text), secure, &region))?;
         let secret_key = self.secret(SECRET_KEYS, look_up)?;
         let session = self.secret(SESSION_TOKENS, look_up)?;
         let profile = self.text("s3.profile", |name| Ok(name.to_owned()))?;
@@ -211,8 +211,8 @@ impl Values {
             }
         };
         Ok(Some(S3 {
-            endpoint: given.map_or_else(|| s3::endpoint(None, secure, &region), Ok)?,
-            bucket: self.need("s3.bucket", s3::bucket)?,
+            endpoint: given.map_or_else(|| bucket::endpoint(None, secure, &region), Ok)?,
+            bucket: self.need("s3.bucket", bucket::name)?,
             region,
             path_style: self.switch("s3.path_style"),
             keys,

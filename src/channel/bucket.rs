@@ -80,7 +80,7 @@ pub(super) fn endpoint(text: Option<&str>, secure: Option<bool>, region: &str) -
 }
 
 /// A bucket's name: what all kinds of servers allow, so that it is safe in a URL.
-pub(super) fn bucket(text: &str) -> Result<String> {
+pub(super) fn name(text: &str) -> Result<String> {
     let fine = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     let starts = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
     if starts && text.bytes().all(fine) && (3..=255).contains(&text.len()) {
@@ -132,10 +132,10 @@ mod tests {
     #[test]
     fn names_of_buckets_and_regions_are_safe_in_urls_and_signatures() {
         for name in ["npvr-demo", "a.b", "Old_Bucket", "123"] {
-            assert_eq!(bucket(name).unwrap(), name);
+            assert_eq!(super::name(name).unwrap(), name);
         }
         for name in ["", "ab", ".ab", "a/b", "a b", "a?b", "ü-bucket", "-abc"] {
-            assert_eq!(bucket(name).unwrap_err().kind(), Kind::Config, "{name}");
+            assert_eq!(super::name(name).unwrap_err().kind(), Kind::Config, "{name}");
         }
         assert_eq!(region("default").unwrap(), "default");
         assert!(region("").is_err() && region("a/b").is_err());
