@@ -20,7 +20,7 @@ use crate::grid::Grid;
 use crate::ledger::{CellRow, State};
 use crate::plan::{Action, Decision, Known, Outlook, Record, Rules, Standing, plan, urgency};
 use crate::source::{self, Source};
-use crate::store::{DiskStore, Store};
+use crate::store::{self, Store};
 use crate::time::{Range, Time};
 use crate::timeline::Timeline;
 
@@ -87,13 +87,10 @@ impl Done {
     }
 }
 
-/// Connects a channel to its store. The folder is made for a channel of which nothing is stored yet; for any other, one that
-/// is not there is an unmounted disk.
-fn connect(place: &Workplace, channel: &Channel, archive: &Path) -> Result<Arc<dyn Store>> {
-    let folder = channel.disk_path.as_deref().unwrap_or(archive);
+/// Connects a channel to its store.
+async fn connect(place: &Workplace, channel: &Channel, archive: &Path) -> Result<Arc<dyn Store>> {
     let is_known = place.ledger.since(channel.name.as_str())?.is_some();
-    let store = if is_known { DiskStore::open(folder)? } else { DiskStore::open_or_create(folder)? };
-    Ok(Arc::new(store))
+    store::of_channel(channel, archive, is_known).await
 }
 
 /// Checks `channels` once. The reports are in the order of names.
@@ -268,7 +265,7 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
             return Err(e.hint(ask_yourself(&name)));
         }
     };
-    let store = if options.dry_run { None } else { Some(connect(place, &channel, &options.archive)?) };
+    let store = if options.dry_run { None } else { Some(connect(place, &channel, &options.archive).await?) };
     let known_since = place.ledger.since(&name)?;
     let began = began(&timeline, known_since);
     let since = match options.dry_run {

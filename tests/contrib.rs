@@ -151,11 +151,14 @@ fn lines_of(key: &str, form: Form) -> (Option<String>, String) {
 fn the_example_of_a_channel_names_every_key_and_says_what_it_means() {
     let example = read("channels.d/example.toml");
     let lines: Vec<&str> = example.lines().collect();
-    for key in KEYS {
+    let table_of = |name: &'static str| name.split_once('.').map(|(table, _)| table);
+    for (n, key) in KEYS.iter().enumerate() {
         let note = format!("# {}", key.note);
         let at = lines.iter().position(|l| *l == note).unwrap_or_else(|| panic!("no line says: {note}"));
         let after: Vec<&str> = lines[at + 1..].iter().map(|l| l.trim_start_matches("# ")).collect();
         let (table, start) = lines_of(key.name, key.form);
+        // The line of a table stands above the first of its keys.
+        let table = table.filter(|_| n == 0 || table_of(KEYS[n - 1].name) != table_of(key.name));
         let own = usize::from(table.is_some());
         assert!(
             table.is_none_or(|t| after[0] == t) && after[own].starts_with(&start),
@@ -163,7 +166,7 @@ fn the_example_of_a_channel_names_every_key_and_says_what_it_means() {
             key.name
         );
         if let Some(default) = key.default.filter(|_| key.name != "enabled") {
-            assert_eq!(after[0], format!("{} = {default}", key.name));
+            assert_eq!(after[own], format!("{start} {default}"));
         }
     }
 }
@@ -179,14 +182,24 @@ fn the_example_of_a_channel_is_valid_and_disabled_and_stays_so_with_every_key_se
     let example = read("channels.d/example.toml");
     assert!(!resolve(&example).enabled);
 
-    // Of the three ways to a password only one can hold.
+    // Of the three ways to a password only one can hold; of the two kinds of store, too.
     let is_key = |line: &str| line.starts_with('[') || line.contains(" = ");
-    let other = |line: &str| line.starts_with("password =") || line.starts_with("password_env =");
-    let lines = example.lines().filter_map(|l| {
-        let line = l.strip_prefix("# ").filter(|l| is_key(l)).unwrap_or(l);
-        (!other(line)).then(|| format!("{line}\n"))
-    });
-    let all = resolve(&lines.collect::<String>());
+    let other = |line: &str| {
+        let key = line.split(" = ").next().unwrap_or_default();
+        key.ends_with("_env")
+            || ["password", "access_key", "secret_key", "session_token", "profile"].contains(&key)
+    };
+    let (disk, s3) = (example.find("# [disk]").unwrap(), example.find("# [s3]").unwrap());
+    let open = |text: &str| {
+        let lines = text.lines().filter_map(|l| {
+            let line = l.strip_prefix("# ").filter(|l| is_key(l)).unwrap_or(l);
+            (!other(line)).then(|| format!("{line}\n"))
+        });
+        resolve(&lines.collect::<String>())
+    };
+    let all = open(&example[..s3]);
     assert!(!all.enabled && all.settle.is_some() && all.password.is_some() && all.disk_path.is_some());
     assert_eq!(all.headers.len(), 1);
+    let all = open(&format!("{}{}", &example[..disk], &example[s3..]));
+    assert!(!all.enabled && all.s3.is_some());
 }

@@ -130,7 +130,7 @@ impl Killed {
         fs::rename(&folder, &aside).unwrap();
         fs::write(&folder, "").unwrap();
         let told = site.check().expect(3);
-        assert!(told.stderr.contains("put news/"), "{}", told.stderr);
+        assert!(told.stderr.contains("archive/news/"), "{}", told.stderr);
         fs::remove_file(&folder).unwrap();
         fs::rename(&aside, &folder).unwrap();
         let killed = Killed { live, site };

@@ -176,7 +176,7 @@ impl<'a> Attempt<'a> {
 
     /// Steps 4 to 7.
     async fn close(&mut self, mut writer: Writer) -> Result<Captured> {
-        let mut found = self.prove(&writer)?;
+        let found = self.prove(&writer)?;
         for gap in &found {
             self.note(format!("gap: {} {}: {}", gap.track, gap.range, gap.reason));
         }
@@ -190,18 +190,9 @@ impl<'a> Attempt<'a> {
             return self.keep_the_old(writer, &found);
         }
         let key = self.order.cell.key(self.channel());
-        let stored = if found.is_empty() || self.has_object()? {
-            None
-        } else {
-            self.take_over(&mut writer, &key).await?
-        };
-        let digest = match stored {
-            Some(digest) => {
-                found = self.prove(&writer)?;
-                digest
-            }
-            None => self.put(&mut writer, &key).await?,
-        };
+        let digest = self.store(&mut writer, &key).await?;
+        // What was stored already may have more.
+        let found = if found.is_empty() { found } else { self.prove(&writer)? };
         self.flush_log()?;
         let Digest { bytes, sha256 } = digest;
         let coverage = if found.is_empty() { Coverage::Complete } else { Coverage::Partial };
@@ -222,22 +213,29 @@ impl<'a> Attempt<'a> {
         Ok(if found.is_empty() { Captured::Complete } else { Captured::Partial { gaps: found, news } })
     }
 
-    /// Steps 4 and 5.
-    async fn put(&mut self, writer: &mut Writer, key: &str) -> Result<Digest> {
+    /// Steps 4 and 5: the chunk is in the store. Where the ledger knows of nothing stored, the store may know better: the
+    /// ledger may be new, or another host's archive be in the same place. So nobody's place is taken there unseen.
+    async fn store(&mut self, writer: &mut Writer, key: &str) -> Result<Digest> {
         let sha256 = writer.finish()?;
         failpoint::reach("capture-4-finished");
         self.place.observer.event(self.channel(), self.order.cell, Event::Storing);
         let digest = Digest { bytes: writer.spool.len(), sha256 };
-        let put = self.feed.store.put(key, writer.spool.path(), &digest).await;
-        put.map_err(|e| e.context(format!("put {key}")))?;
+        let (store, file) = (&self.feed.store, writer.spool.path().to_owned());
+        let is_new = !self.has_object()?;
+        if !is_new || !store.put_new(key, &file, &digest).await? {
+            if is_new && let Some(theirs) = self.take_over(writer, key, &digest).await? {
+                return Ok(theirs);
+            }
+            store.put(key, &file, &digest).await?;
+        }
         failpoint::reach("capture-5-put");
         self.note(format!("stored {} bytes as {key}", digest.bytes));
         Ok(digest)
     }
 
-    /// A chunk that lacks something, and of which the ledger knows nothing stored: the store may know better, if the ledger
-    /// is new and the store is not. A stored chunk that has all that ours has takes the place of ours, in the books too.
-    async fn take_over(&mut self, writer: &mut Writer, key: &str) -> Result<Option<Digest>> {
+    /// What is stored already takes the place of ours, in the books too, if it is the same or has more than ours. `None` if
+    /// ours is to take its place.
+    async fn take_over(&mut self, writer: &mut Writer, key: &str, ours: &Digest) -> Result<Option<Digest>> {
         let of_chunk = || format!("read {key}");
         let ReadBack { digest, contents } = match read_back(self.feed.store.as_ref(), key).await {
             // What is none of ours is no chunk, and may go.
@@ -245,12 +243,14 @@ impl<'a> Attempt<'a> {
             read => read.with_context(of_chunk)?,
         };
         let Some(contents) = contents.filter(|c| c.finished) else { return Ok(None) };
-        if holds_all(&contents.index, &writer.index) {
+        // With the same fragments and other bytes it is damaged, or ours is no worse.
+        let ours_holds_all = holds_all(&writer.index, &contents.index);
+        if digest == *ours || (holds_all(&contents.index, &writer.index) && !ours_holds_all) {
             self.note(format!("{key} is stored already, and has all that there is of it: it stays"));
             writer.take_over(contents);
             return Ok(Some(digest));
         }
-        if holds_all(&writer.index, &contents.index) {
+        if ours_holds_all {
             return Ok(None);
         }
         Err(Error::new(Kind::Corrupt, "another chunk is stored of which the ledger knows nothing")

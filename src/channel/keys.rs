@@ -128,6 +128,36 @@ pub const KEYS: &[Key] = &[
         "\"/srv/npvr\"",
         "The folder for the chunks. Left out: one under the state folder.",
     ),
+    without(
+        "s3.endpoint",
+        Form::Text,
+        "\"minio:9000\"",
+        "Chunks go into a bucket instead: of this server. Left out: Amazon's, of the region.",
+    ),
+    with("s3.secure", Form::Switch, "true", "false speaks plain HTTP to it."),
+    without("s3.bucket", Form::Text, "\"npvr\"", "The bucket. It has to be there."),
+    with("s3.region", Form::Text, "\"us-east-1\"", "The region that the server counts itself to."),
+    with(
+        "s3.path_style",
+        Form::Switch,
+        "true",
+        "true: https://endpoint/bucket/key; false: https://bucket.endpoint/key.",
+    ),
+    without(
+        "s3.access_key",
+        Form::Secret,
+        "\"\"",
+        "The keys. Left out: AWS_ACCESS_KEY_ID and its like, the AWS profile, the role of the machine.",
+    ),
+    without("s3.access_key_file", Form::Text, "\"/etc/npvr/s3.access\"", "A file that holds the access key."),
+    without("s3.access_key_env", Form::Text, "\"S3_ACCESS\"", "The environment variable that holds it."),
+    without("s3.secret_key", Form::Secret, "\"\"", "Better kept elsewhere: see the next two."),
+    without("s3.secret_key_file", Form::Text, "\"/etc/npvr/s3.secret\"", "A file that holds the secret key."),
+    without("s3.secret_key_env", Form::Text, "\"S3_SECRET\"", "The environment variable that holds it."),
+    without("s3.session_token", Form::Secret, "\"\"", "What belongs to keys that are lent for a while."),
+    without("s3.session_token_file", Form::Text, "\"/etc/npvr/s3.token\"", "A file that holds it."),
+    without("s3.session_token_env", Form::Text, "\"S3_TOKEN\"", "The environment variable that holds it."),
+    without("s3.profile", Form::Text, "\"archive\"", "Takes the keys of this AWS profile."),
 ];
 
 /// The key of that name.

@@ -4,6 +4,7 @@
 //! keys ([`KEYS`]) and in [`Channel::resolve`]. Pure: the text of a file comes in, together with a way to look up a
 //! password that is kept elsewhere; `channels` does the reading.
 
+mod bucket;
 mod keys;
 mod name;
 mod rate;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use bucket::{S3, S3Keys};
 pub use keys::{Form, KEYS, Key, nearest};
 pub use name::Name;
 pub use rate::{format_rate, parse_rate};
@@ -68,6 +70,8 @@ pub struct Channel {
     pub read_timeout: Duration,
     /// The folder of its disk store, absolute; `None` is the one under the state folder.
     pub disk_path: Option<PathBuf>,
+    /// Its bucket; `None` if its store is a disk.
+    pub s3: Option<S3>,
     effective: Vec<Setting>,
 }
 

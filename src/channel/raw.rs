@@ -49,6 +49,13 @@ pub(super) struct Entry {
     pub(super) origin: Origin,
 }
 
+impl Entry {
+    /// True if a person set it; false for a default.
+    pub(super) fn is_set(&self) -> bool {
+        self.origin != Origin::Default
+    }
+}
+
 /// Some values of a channel: those of one file. Not printable, since it may hold secrets.
 #[derive(Clone, Default)]
 pub struct Layer {
@@ -166,13 +173,10 @@ fn typed(form: Form, value: &DeValue<'_>) -> Option<Value> {
 /// An unknown key; some are known to other versions.
 fn unknown(document: &Document<'_>, offset: usize, name: &str) -> Error {
     match name {
-        "s3" => document
-            .fault(offset, "this version has no S3 store yet")
-            .hint("leave [s3] out: chunks are kept on disk, under the state folder or in [disk] path"),
         "engine" => document
             .fault(offset, "this version has no choice of engine yet")
             .hint("leave engine out: npvr captures by itself"),
-        _ => document.unknown(offset, name, KEYS.iter().map(|k| k.name).chain(["disk"])),
+        _ => document.unknown(offset, name, KEYS.iter().map(|k| k.name).chain(["disk", "s3"])),
     }
 }
 

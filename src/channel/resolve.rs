@@ -8,7 +8,7 @@ use url::Url;
 
 use super::keys::{Form, KEYS};
 use super::raw::{Entry, Layer, Origin, Value};
-use super::{Channel, Name, Setting, parse_rate, parse_size};
+use super::{Channel, Name, S3, S3Keys, Setting, bucket, parse_rate, parse_size};
 use crate::error::{Error, Kind, Result};
 use crate::grid::Grid;
 use crate::secret::Secret;
@@ -21,8 +21,23 @@ const MAX_ARCHIVE: Duration = Duration::from_secs(100 * 36_525 * 864);
 /// The most requests at once: more than an origin takes from one client.
 const MAX_CONNECTIONS: u64 = 64;
 
-/// Keys of which at most one can hold: a layer that sets one puts out the others in the layers below.
 const PASSWORDS: [&str; 3] = ["password", "password_file", "password_env"];
+const ACCESS_KEYS: [&str; 3] = ["s3.access_key", "s3.access_key_file", "s3.access_key_env"];
+const SECRET_KEYS: [&str; 3] = ["s3.secret_key", "s3.secret_key_file", "s3.secret_key_env"];
+const SESSION_TOKENS: [&str; 3] = ["s3.session_token", "s3.session_token_file", "s3.session_token_env"];
+
+/// Keys of which at most one can hold: a layer that sets one puts out the others in the layers below. With a star at its end
+/// a name stands for all that begin so.
+const RIVALS: [&[&str]; 8] = [
+    &PASSWORDS,
+    &ACCESS_KEYS,
+    &SECRET_KEYS,
+    &SESSION_TOKENS,
+    &["s3.access_key*", "s3.profile"],
+    &["s3.secret_key*", "s3.profile"],
+    &["s3.session_token*", "s3.profile"],
+    &["disk.*", "s3.*"],
+];
 
 /// Request headers that npvr sets by itself, and that would break the answer if set by hand.
 const OWN_HEADERS: [&str; 6] =
@@ -69,11 +84,12 @@ impl Channel {
             max_connections: values.count("max_connections", 1, MAX_CONNECTIONS)?,
             max_bytes_per_s: values.need("max_rate", parse_rate)?,
             username: values.text("username", fine)?,
-            password: values.password(look_up)?,
+            password: values.secret(PASSWORDS, look_up)?,
             headers: values.headers()?,
             connect_timeout: values.need("connect_timeout", between(second, 300 * second))?,
             read_timeout: values.need("read_timeout", between(second, 600 * second))?,
             disk_path: values.text("disk.path", parse_folder)?,
+            s3: values.s3(look_up)?,
             effective: values.shown(),
         };
         if let (None, Some(entry)) = (&channel.username, PASSWORDS.iter().find_map(|k| values.all.get(*k))) {
@@ -93,15 +109,21 @@ struct Values {
 impl Values {
     /// Later layers win.
     fn merge<'a>(layers: impl IntoIterator<Item = &'a Layer>) -> Result<Self> {
-        let (mut all, mut file) = (BTreeMap::new(), String::new());
+        let (mut all, mut file) = (BTreeMap::<String, Entry>::new(), String::new());
         for layer in layers {
-            let mut passwords = PASSWORDS.iter().filter_map(|k| layer.entries.get(*k).map(|e| (k, e)));
-            if let Some((key, _)) = passwords.next() {
-                if let Some((other, entry)) = passwords.next() {
-                    let error = Error::new(Kind::Config, format!("both {key} and {other} are given"));
+            for rivals in RIVALS {
+                let of = |key: &&'static str| {
+                    let mut set = layer.entries.iter().filter(|(name, e)| is_of(name, key) && e.is_set());
+                    set.next().map(|(name, entry)| (*key, name, entry))
+                };
+                let mut there = rivals.iter().filter_map(of);
+                let Some((holds, one, _)) = there.next() else { continue };
+                if let Some((_, other, entry)) = there.next() {
+                    let error = Error::new(Kind::Config, format!("both {one} and {other} are given"));
                     return Err(error.context(&entry.origin).hint("keep one of them"));
                 }
-                PASSWORDS.iter().for_each(|k| drop(all.remove(*k)));
+                let is_out = |name: &str| !is_of(name, holds) && rivals.iter().any(|r| is_of(name, r));
+                all.retain(|name, entry| !entry.is_set() || !is_out(name));
             }
             all.extend(layer.entries.clone());
             file.clone_from(&layer.file);
@@ -150,11 +172,61 @@ impl Values {
         items.iter().map(|item| read(item).map_err(|e| at(origin, key, &e))).collect()
     }
 
-    fn password(&self, look_up: &dyn Fn(&SecretFrom) -> Result<Secret>) -> Result<Option<Secret>> {
-        let file = self.text("password_file", |path| look_up(&SecretFrom::File(parse_folder(path)?)))?;
-        let env = self.text("password_env", |name| look_up(&SecretFrom::Env(name.to_owned())))?;
-        let here = self.text("password", |text| Ok(Secret::new(text)))?;
+    /// A secret that stands in the file, in a file of its own, or in the environment.
+    fn secret(
+        &self,
+        [here, file, env]: [&str; 3],
+        look_up: &dyn Fn(&SecretFrom) -> Result<Secret>,
+    ) -> Result<Option<Secret>> {
+        let file = self.text(file, |path| look_up(&SecretFrom::File(parse_folder(path)?)))?;
+        let env = self.text(env, |name| look_up(&SecretFrom::Env(name.to_owned())))?;
+        let here = self.text(here, |text| Ok(Secret::new(text)))?;
         Ok(here.or(file).or(env))
+    }
+
+    /// True if chunks go into a bucket: a key of `[s3]` was set, whichever.
+    fn is_s3(&self) -> bool {
+        self.all.iter().any(|(name, entry)| is_of(name, "s3.*") && entry.is_set())
+    }
+
+    fn s3(&self, look_up: &dyn Fn(&SecretFrom) -> Result<Secret>) -> Result<Option<S3>> {
+        if !self.is_s3() {
+            return Ok(None);
+        }
+        let region = self.need("s3.region", bucket::region)?;
+        let secure = self.all.get("s3.secure").filter(|e| e.is_set()).map(|_| self.switch("s3.secure"));
+        let given = self.text("s3.endpoint", |text| bucket::endpoint(Some(text), secure, &region))?;
+        let secret_key = self.secret(SECRET_KEYS, look_up)?;
+        let session = self.secret(SESSION_TOKENS, look_up)?;
+        let profile = self.text("s3.profile", |name| Ok(name.to_owned()))?;
+        let keys = match (self.secret(ACCESS_KEYS, look_up)?, secret_key, profile) {
+            (Some(access), Some(secret), None) => S3Keys::Given { access, secret, session },
+            (None, None, Some(profile)) => S3Keys::Profile(profile),
+            (None, None, None) => S3Keys::Usual,
+            (_, _, Some(_)) => return Err(self.half("s3.profile", "both s3.profile and keys are given")),
+            (Some(_), None, None) => {
+                return Err(self.half("s3.access_key", "an access key without a secret key"));
+            }
+            (None, Some(_), None) => {
+                return Err(self.half("s3.secret_key", "a secret key without an access key"));
+            }
+        };
+        Ok(Some(S3 {
+            endpoint: given.map_or_else(|| bucket::endpoint(None, secure, &region), Ok)?,
+            bucket: self.need("s3.bucket", bucket::name)?,
+            region,
+            path_style: self.switch("s3.path_style"),
+            keys,
+        }))
+    }
+
+    /// A fault about a key that may be written in several ways: `name` is how they begin.
+    fn half(&self, name: &str, what: &str) -> Error {
+        let error = Error::new(Kind::Config, what.to_owned());
+        match self.all.iter().find(|(key, _)| key.starts_with(name)) {
+            Some((_, entry)) => error.context(&entry.origin),
+            None => error.context(&self.file),
+        }
     }
 
     fn headers(&self) -> Result<Vec<(String, Secret)>> {
@@ -187,7 +259,9 @@ impl Values {
                 Form::SecretTable => name.split_once('.').is_some_and(|(table, _)| table == key.name),
                 _ => name == key.name,
             };
-            let entries = self.all.iter().filter(move |(name, _)| inside(name));
+            // Defaults of a store that is not used say nothing.
+            let idle = is_of(key.name, "s3.*") && !self.is_s3();
+            let entries = self.all.iter().filter(move |(name, _)| inside(name) && !idle);
             entries.map(|(name, entry)| Setting {
                 key: name.clone(),
                 shown: show(key.name, key.form, &entry.value),
@@ -196,6 +270,11 @@ impl Values {
         };
         KEYS.iter().flat_map(of_key).collect()
     }
+}
+
+/// True if `name` is the key `key`, or begins like it where that ends with a star.
+fn is_of(name: &str, key: &str) -> bool {
+    key.strip_suffix('*').map_or(name == key, |start| name.starts_with(start))
 }
 
 fn show(key: &str, form: Form, value: &Value) -> String {

@@ -134,7 +134,6 @@ fn an_unknown_key_names_the_nearest() {
 
 #[test]
 fn keys_of_a_later_version_say_so() {
-    assert!(error("[s3]\nbucket = \"b\"").0.ends_with("line 2: this version has no S3 store yet"));
     assert!(error("engine = \"unified\"").0.ends_with("line 2: this version has no choice of engine yet"));
 }
 
@@ -212,6 +211,79 @@ fn a_password_comes_from_one_place_and_the_nearer_layer_decides() {
     assert_eq!(password("password = \"own\"", "[defaults]\npassword_env = \"X\""), "own");
     let e = resolve(&format!("{URL}username = \"u\"\npassword_env = \"X\""), "").unwrap_err();
     assert_eq!(e.to_string(), "news.toml, line 3: password_env: nobody asked for Env(\"X\")");
+}
+
+const S3_KEYS: &str = "[s3]\nendpoint = \"minio:9000\"\nsecure = false\nbucket = \"npvr-demo\"\nregion = \"default\"\n\
+                       access_key = \"minioadmin\"\nsecret_key = \"hunter2\"\n";
+
+#[test]
+fn the_bucket_of_the_reference_is_read_and_its_keys_are_not_shown() {
+    let c = channel(S3_KEYS);
+    let s3 = c.s3.clone().unwrap();
+    assert_eq!((s3.endpoint.as_str(), s3.bucket.as_str()), ("http://minio:9000/", "npvr-demo"));
+    assert_eq!((s3.region.as_str(), s3.path_style), ("default", true));
+    let (access, secret) = (Secret::new("minioadmin"), Secret::new("hunter2"));
+    assert_eq!(s3.keys, S3Keys::Given { access, secret, session: None });
+    let shown = format!("{c:?} {s3:?} {:?}", c.effective());
+    assert!(!shown.contains("minioadmin") && !shown.contains("hunter2"), "{shown}");
+    assert!(c.effective().iter().any(|s| s.key == "s3.path_style" && s.origin == Origin::Default));
+    assert!(
+        channel("").effective().iter().all(|s| !s.key.starts_with("s3.")),
+        "no bucket, no defaults of one"
+    );
+}
+
+#[test]
+fn a_bucket_that_cannot_be_meant_is_refused() {
+    for (text, said) in [
+        (
+            "[s3]\nbucket = \"abc\"\n[disk]\npath = \"/srv\"",
+            "news.toml, line 3: both disk.path and s3.bucket are given",
+        ),
+        ("[s3]\nendpoint = \"minio\"", "news.toml: s3.bucket is missing"),
+        ("[s3]\nbucket = \"a/b\"", "news.toml, line 3: s3.bucket: \"a/b\" cannot be the name of a bucket"),
+        (
+            "[s3]\nbucket = \"abc\"\nsecret_key = \"x\"",
+            "news.toml, line 4: a secret key without an access key",
+        ),
+        (
+            "[s3]\nbucket = \"abc\"\naccess_key_env = \"X\"",
+            "news.toml, line 4: s3.access_key_env: nobody asked",
+        ),
+        (
+            "[s3]\nbucket = \"abc\"\naccess_key = \"x\"",
+            "news.toml, line 4: an access key without a secret key",
+        ),
+        (
+            "[s3]\nbucket = \"abc\"\naccess_key = \"x\"\nprofile = \"y\"",
+            "news.toml, line 5: both s3.access_key and s3.profile are given",
+        ),
+        (
+            "[s3]\nbucket = \"abc\"\nsecure = true\nendpoint = \"http://x\"",
+            "news.toml, line 5: s3.endpoint: s3.secure says one thing",
+        ),
+    ] {
+        let (what, _) = error(text);
+        assert!(what.starts_with(said), "{text:?}:\n {what}\nnot\n {said}");
+    }
+}
+
+#[test]
+fn the_store_of_a_channel_puts_out_that_of_the_defaults() {
+    let to_s3 = format!("[defaults.s3]\n{}", S3_KEYS.trim_start_matches("[s3]\n"));
+    let with = |text: &str, settings: &str| resolve(&format!("{URL}{text}"), settings).unwrap();
+    let c = with("[disk]\npath = \"/srv\"", &to_s3);
+    assert!(c.s3.is_none() && c.disk_path.is_some());
+    let c = with(S3_KEYS, "[defaults.disk]\npath = \"/srv\"");
+    assert!(c.s3.is_some() && c.disk_path.is_none());
+    // The defaults' server and keys, a bucket of one's own.
+    let c = with("[s3]\nbucket = \"mine\"", &to_s3);
+    let s3 = c.s3.unwrap();
+    assert_eq!((s3.bucket.as_str(), s3.endpoint.as_str()), ("mine", "http://minio:9000/"));
+    let c = with("[s3]\nprofile = \"archive\"", &to_s3);
+    assert_eq!(c.s3.unwrap().keys, S3Keys::Profile("archive".to_owned()));
+    let c = with("[s3]\nbucket = \"abc\"\n", "");
+    assert_eq!(c.s3.unwrap().endpoint.as_str(), "https://s3.us-east-1.amazonaws.com/");
 }
 
 #[test]

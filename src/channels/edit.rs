@@ -18,20 +18,30 @@ pub(super) fn new_file(name: &Name, values: &[(&str, &str)]) -> Result<String> {
     for key in KEYS {
         let given = values.iter().find(|(k, _)| *k == key.name);
         let value = given.map(|(_, value)| typed(key, value)).transpose()?;
-        let lines = lines(key, value.as_ref());
+        let lines = lines(key, value.as_ref(), values);
         text += &format!("\n# {}\n{lines}", key.note);
     }
     Ok(text)
 }
 
-/// The line, or for a key in a table the two lines, of one key.
-fn lines(key: &Key, value: Option<&Value>) -> String {
-    let hash = if value.is_some() { "" } else { "# " };
+/// The line of one key; before it, for the first key of a table, the line of the table. That one counts as soon as one of
+/// the table's keys is in `values`.
+fn lines(key: &Key, value: Option<&Value>, values: &[(&str, &str)]) -> String {
+    let hash = |given: bool| if given { "" } else { "# " };
     let shown = value.map_or_else(|| key.example.to_owned(), |v| v.to_string().trim().to_owned());
+    let own = hash(value.is_some());
     match key.name.split_once('.') {
-        Some((table, inner)) => format!("{hash}[{table}]\n{hash}{inner} = {shown}\n"),
+        Some((table, inner)) => {
+            let is_in = |name: &str| name.split_once('.').is_some_and(|(t, _)| t == table);
+            let is_first = KEYS.iter().find(|k| is_in(k.name)).is_some_and(|k| k.name == key.name);
+            let above = match is_first {
+                true => format!("{}[{table}]\n", hash(values.iter().any(|(name, _)| is_in(name)))),
+                false => String::new(),
+            };
+            format!("{above}{own}{inner} = {shown}\n")
+        }
         None if key.form == Form::SecretTable => format!("# [{}]\n# {}\n", key.name, key.example),
-        None => format!("{hash}{} = {shown}\n", key.name),
+        None => format!("{own}{} = {shown}\n", key.name),
     }
 }
 

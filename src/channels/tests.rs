@@ -58,16 +58,33 @@ fn the_commented_lines_of_a_new_file_work_when_their_hash_is_taken_away() {
     channels.add(&name("news"), &[("channel_url", URL)]).unwrap();
     let text = text(&channels, "news");
     let is_code = |line: &str| line.contains(" = ") || line.starts_with('[');
+    // Of several ways to a password, and of the two kinds of store, only one can hold.
     let passwords = |line: &&str| !line.contains("password") && !line.contains("username");
+    let is_disk = |line: &&str| line.starts_with("# [disk]") || line.starts_with("# path = ");
+    let ways = ["_key = ", "_env = ", "token = ", "profile = ", "_file = "];
     let lines = text
         .lines()
         .filter(passwords)
+        .filter(|line| !is_disk(line) && !ways.iter().any(|way| line.contains(way)))
         .map(|line| line.strip_prefix("# ").filter(|l| is_code(l)).unwrap_or(line));
     let open: Vec<&str> = lines.collect();
     write(&channels, "channels.d/open.toml", &open.join("\n"));
     let channel = channels.load(&name("open")).unwrap();
     assert_eq!(channel.headers.len(), 1);
-    assert!(channel.disk_path.is_some() && channel.settle.is_some());
+    assert!(channel.s3.is_some() && channel.settle.is_some());
+}
+
+#[test]
+fn a_bucket_is_written_under_one_line_of_its_table() {
+    let (_dir, channels) = folder();
+    let values =
+        [("channel_url", URL), ("s3.secure", "false"), ("s3.bucket", "npvr"), ("s3.secret_key_env", "X")];
+    let text = edit::new_file(&name("news"), &values).unwrap();
+    assert_eq!(text.matches("\n[s3]\n").count(), 1, "{text}");
+    assert!(text.contains("\n[s3]\n# endpoint = ") && text.contains("\nbucket = \"npvr\"\n"), "{text}");
+    assert!(text.contains("\nsecure = false\n") && text.contains("\n# [disk]\n# path = "), "{text}");
+    let channel = channels.add(&name("news"), &values[..3]).unwrap();
+    assert_eq!(channel.s3.unwrap().bucket, "npvr");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::failpoint;
 use crate::grid::Cell;
 use crate::ledger::{Garbage, Kept, Ledger, State};
 use crate::retention::{Decision, Fate, Held, Plan, Row, Rules, Total, Why, plan};
-use crate::store::{DiskStore, Store};
+use crate::store::{self, Store};
 use crate::time::{Range, Time};
 
 /// So many chunks go through the steps together: few enough for one request to S3 and a short transaction.
@@ -86,7 +86,7 @@ impl Run {
             // Nothing was ever stored, so there may be no store yet.
             return Ok(());
         }
-        let store = self.connect()?;
+        let store = self.connect().await?;
         self.delete_what_is_left_over(store.as_ref()).await?;
         self.decide(now)?;
         if self.write_off_what_died(now)? {
@@ -98,7 +98,7 @@ impl Run {
         }
         self.carry_out(store.as_ref()).await?;
         self.forget_jobs(now)?;
-        self.report.cleared.unfinished = store.sweep(now).await?;
+        self.report.cleared.unfinished = store.sweep(&format!("{}/", self.report.name), now).await?;
         Ok(())
     }
 
@@ -117,9 +117,8 @@ impl Run {
     }
 
     /// The store, which is never made here: one that is not there is an unmounted disk.
-    fn connect(&self) -> Result<Arc<dyn Store>> {
-        let folder = self.channel.disk_path.as_deref().unwrap_or(&self.options.archive);
-        Ok(Arc::new(DiskStore::open(folder)?))
+    async fn connect(&self) -> Result<Arc<dyn Store>> {
+        store::of_channel(&self.channel, &self.options.archive, true).await
     }
 
     /// Reads rows until no later one can go, and decides.

@@ -11,11 +11,14 @@
 //! | [`Kind::Storage`], [`Kind::Corrupt`], [`Kind::Io`], [`Kind::Invalid`] | gone wrong: full, read-only, other bytes than announced, a broken disk, a key that cannot be |
 
 mod disk;
+mod s3;
 #[cfg(test)]
 mod suite;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,7 +26,9 @@ use futures_util::stream::BoxStream;
 use url::Url;
 
 pub use disk::DiskStore;
+pub use s3::{Found, S3Store};
 
+use crate::channel::Channel;
 use crate::error::{Error, Kind, Result};
 use crate::time::Time;
 
@@ -36,10 +41,16 @@ pub struct Digest {
     pub sha256: [u8; 32],
 }
 
+impl Digest {
+    /// The SHA-256 in hexadecimal, in small letters.
+    pub fn hex(&self) -> String {
+        self.sha256.iter().map(|b| format!("{b:02x}")).collect()
+    }
+}
+
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes, sha256 ", self.bytes)?;
-        self.sha256.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        write!(f, "{} bytes, sha256 {}", self.bytes, self.hex())
     }
 }
 
@@ -81,8 +92,8 @@ pub struct Reading {
 /// - a key that [`check_key`] refuses is [`Kind::Invalid`], and touches nothing.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Stores the bytes of `file` under `key`, and replaces what was there. The bytes are read back and compared with
-    /// `expect` before a reader can see them.
+    /// Stores the bytes of `file` under `key`, and replaces what was there. They are compared with `expect` before a reader
+    /// can see them, and what was stored with what was sent: a disk reads it back, a server tells its checksums.
     ///
     /// The caller never writes to `file` again, also not after this returns: a disk store may give the very same file its
     /// second name, once it has brought it to the disk. Deleting `file` afterwards is fine.
@@ -90,6 +101,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`Kind::Corrupt`] if `file` is not what `expect` says; nothing is stored then, and what was there stays.
     async fn put(&self, key: &str, file: &Path, expect: &Digest) -> Result<()>;
+
+    /// The same, but only if nothing is under `key` yet. `false`: something is, and stays as it is.
+    ///
+    /// Of several that do this at once one is told `true`, as far as the store can be made to promise it: not every server
+    /// can, and there the last one stays. Where all bytes under one key are alike that does no harm.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    async fn put_new(&self, key: &str, file: &Path, expect: &Digest) -> Result<bool>;
 
     /// Reads an object, or the part of it that lies in `range`. An `end` past the object's end means its end.
     ///
@@ -112,11 +132,34 @@ pub trait Store: Send + Sync {
     /// that could not be deleted, and is empty if all are gone.
     async fn delete(&self, keys: &[String]) -> Vec<(String, Error)>;
 
-    /// Removes what writers that died more than a day before `now` left unfinished; how many there were.
-    async fn sweep(&self, now: Time) -> Result<u64>;
+    /// Removes what writers of keys that start with `prefix` left unfinished when they died, more than a day before `now`;
+    /// how many there were. What others keep in the same store is not touched: `prefix` is a channel's, `NAME/`.
+    async fn sweep(&self, prefix: &str, now: Time) -> Result<u64>;
 
-    /// Where a player, or Unified Remix, fetches the object itself; `None` if it can only be had through npvr.
+    /// Where a player, or Unified Remix, fetches the object itself, if it is let in; `None` if it can only be had through
+    /// npvr.
     fn url(&self, key: &str) -> Result<Option<Url>>;
+
+    /// A URL that lets whoever has it fetch the object for so long, at most seven days; `None` as for [`Store::url`]. It is
+    /// as good as a password.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for a longer time.
+    async fn presign(&self, key: &str, lifetime: Duration) -> Result<Option<Url>>;
+}
+
+/// The store of a channel. `archive` is the folder for those that have no store of their own. `is_known` says that the ledger
+/// has the channel's archive: then its folder has to be there, and one that is not is an unmounted disk. Else it is made.
+///
+/// # Errors
+/// Those of [`DiskStore::open`] and [`S3Store::open`].
+pub async fn of_channel(channel: &Channel, archive: &Path, is_known: bool) -> Result<Arc<dyn Store>> {
+    if let Some(s3) = &channel.s3 {
+        return Ok(Arc::new(S3Store::open(s3).await?));
+    }
+    let folder = channel.disk_path.as_deref().unwrap_or(archive);
+    let store = if is_known { DiskStore::open(folder)? } else { DiskStore::open_or_create(folder)? };
+    Ok(Arc::new(store))
 }
 
 /// The start of the name of an object that is not finished.

@@ -11,14 +11,14 @@ use crate::error::{Kind, Result};
 use crate::time::Time;
 
 /// A new, empty store, and a folder for files that are to be put.
-pub(super) struct Fixture<S> {
+pub(super) struct Fixture<S, K = TempDir> {
     pub(super) store: S,
     pub(super) spool: TempDir,
     /// What has to outlive the store.
-    pub(super) _keep: TempDir,
+    pub(super) keep: K,
 }
 
-impl<S: Store> Fixture<S> {
+impl<S: Store, K> Fixture<S, K> {
     /// A spool file, as a caller of `put` has it.
     pub(super) fn file(&self, content: &[u8]) -> (PathBuf, Digest) {
         let (_, path) = tempfile::NamedTempFile::new_in(self.spool.path()).unwrap().keep().unwrap();
@@ -57,6 +57,7 @@ macro_rules! store_suite {
             an_empty_object_is_an_object
             putting_again_replaces_and_putting_the_same_twice_is_fine
             a_file_that_is_not_what_was_announced_changes_nothing
+            a_new_object_takes_nobodys_place
             a_file_that_is_not_there_does_not_say_that_the_object_is_missing
             what_is_not_there_is_missing_and_nothing_else
             a_reader_keeps_the_object_that_it_began_with
@@ -69,7 +70,7 @@ macro_rules! store_suite {
 }
 pub(super) use store_suite;
 
-pub(super) async fn what_is_put_is_read_whole_and_in_parts<S: Store>(f: Fixture<S>) {
+pub(super) async fn what_is_put_is_read_whole_and_in_parts<S: Store, K>(f: Fixture<S, K>) {
     let content: Vec<u8> = (0..1_000_003_u32).map(|n| n.to_le_bytes()[n as usize % 3]).collect();
     f.put("news/2018-12-06/a.ismv", &content).await;
     assert!(f.read("news/2018-12-06/a.ismv", None).await.unwrap() == content);
@@ -87,13 +88,13 @@ pub(super) async fn what_is_put_is_read_whole_and_in_parts<S: Store>(f: Fixture<
     assert!(object.modified > Time::from_s(1_500_000_000));
 }
 
-pub(super) async fn an_empty_object_is_an_object<S: Store>(f: Fixture<S>) {
+pub(super) async fn an_empty_object_is_an_object<S: Store, K>(f: Fixture<S, K>) {
     f.put("a", b"").await;
     assert_eq!(f.read("a", None).await.unwrap(), b"");
     assert_eq!(f.store.head("a").await.unwrap().bytes, 0);
 }
 
-pub(super) async fn putting_again_replaces_and_putting_the_same_twice_is_fine<S: Store>(f: Fixture<S>) {
+pub(super) async fn putting_again_replaces_and_putting_the_same_twice_is_fine<S: Store, K>(f: Fixture<S, K>) {
     f.put("a/b", b"one").await;
     f.put("a/b", b"two!").await;
     assert_eq!(f.read("a/b", None).await.unwrap(), b"two!");
@@ -104,7 +105,7 @@ pub(super) async fn putting_again_replaces_and_putting_the_same_twice_is_fine<S:
     assert_eq!(f.keys("", None, 9).await, ["a/b"]);
 }
 
-pub(super) async fn a_file_that_is_not_what_was_announced_changes_nothing<S: Store>(f: Fixture<S>) {
+pub(super) async fn a_file_that_is_not_what_was_announced_changes_nothing<S: Store, K>(f: Fixture<S, K>) {
     f.put("a", b"before").await;
     let (path, digest) = f.file(b"after!");
     let longer = Digest { bytes: digest.bytes + 1, ..digest };
@@ -118,24 +119,37 @@ pub(super) async fn a_file_that_is_not_what_was_announced_changes_nothing<S: Sto
     assert_eq!(f.keys("", None, 9).await, ["a"]);
 }
 
-pub(super) async fn a_file_that_is_not_there_does_not_say_that_the_object_is_missing<S: Store>(
-    f: Fixture<S>,
+pub(super) async fn a_new_object_takes_nobodys_place<S: Store, K>(f: Fixture<S, K>) {
+    let ((one, first), (other, second)) = (f.file(b"one"), f.file(b"another"));
+    assert!(f.store.put_new("a/b", &one, &first).await.unwrap());
+    assert!(!f.store.put_new("a/b", &other, &second).await.unwrap());
+    assert!(!f.store.put_new("a/b", &one, &first).await.unwrap(), "not even its own");
+    assert_eq!(f.read("a/b", None).await.unwrap(), b"one");
+    let wrong = Digest { sha256: [0; 32], ..second };
+    assert_eq!(f.store.put_new("a/c", &other, &wrong).await.unwrap_err().kind(), Kind::Corrupt);
+    f.store.put("a/b", &other, &second).await.unwrap();
+    assert_eq!(f.read("a/b", None).await.unwrap(), b"another");
+    assert_eq!(f.keys("", None, 9).await, ["a/b"]);
+}
+
+pub(super) async fn a_file_that_is_not_there_does_not_say_that_the_object_is_missing<S: Store, K>(
+    f: Fixture<S, K>,
 ) {
     let (path, digest) = f.file(b"x");
     std::fs::remove_file(&path).unwrap();
     assert_eq!(f.store.put("a", &path, &digest).await.unwrap_err().kind(), Kind::Io);
 }
 
-pub(super) async fn what_is_not_there_is_missing_and_nothing_else<S: Store>(f: Fixture<S>) {
+pub(super) async fn what_is_not_there_is_missing_and_nothing_else<S: Store, K>(f: Fixture<S, K>) {
     f.put("a/b", b"x").await;
-    for key in ["b", "a", "a/c", "c/d/e"] {
+    for key in ["b", "a/c", "c/d/e"] {
         assert_eq!(f.store.head(key).await.unwrap_err().kind(), Kind::NotFound, "{key}");
         assert_eq!(f.read(key, None).await.unwrap_err().kind(), Kind::NotFound, "{key}");
     }
     assert_eq!(f.keys("nothing/", None, 9).await, [""; 0]);
 }
 
-pub(super) async fn a_reader_keeps_the_object_that_it_began_with<S: Store>(f: Fixture<S>) {
+pub(super) async fn a_reader_keeps_the_object_that_it_began_with<S: Store, K>(f: Fixture<S, K>) {
     let before = vec![1; 600_000];
     f.put("a", &before).await;
     let reading = f.store.get("a", None).await.unwrap();
@@ -144,7 +158,7 @@ pub(super) async fn a_reader_keeps_the_object_that_it_began_with<S: Store>(f: Fi
     assert!(parts.concat() == before);
 }
 
-pub(super) async fn a_listing_is_in_byte_order_page_by_page<S: Store>(f: Fixture<S>) {
+pub(super) async fn a_listing_is_in_byte_order_page_by_page<S: Store, K>(f: Fixture<S, K>) {
     // '-' and '.' sort before '/': the order of keys is not that of a walk through folders.
     let mut all = ["a/x", "a-b/x", "a.b", "a/x-1", "a/x/1", "b/2018-12-06/1", "b/2018-12-07/1", "b0"]
         .map(str::to_owned)
@@ -176,8 +190,8 @@ pub(super) async fn a_listing_is_in_byte_order_page_by_page<S: Store>(f: Fixture
     assert_eq!(f.store.list("a.", None, 9).await.unwrap()[0].bytes, 3);
 }
 
-pub(super) async fn deleting_goes_on_after_an_error_and_takes_what_is_gone_for_granted<S: Store>(
-    f: Fixture<S>,
+pub(super) async fn deleting_goes_on_after_an_error_and_takes_what_is_gone_for_granted<S: Store, K>(
+    f: Fixture<S, K>,
 ) {
     for key in ["a/1", "a/2", "b/1"] {
         f.put(key, b"x").await;
@@ -190,7 +204,7 @@ pub(super) async fn deleting_goes_on_after_an_error_and_takes_what_is_gone_for_g
     assert_eq!(f.read("b/1", None).await.unwrap(), b"again");
 }
 
-pub(super) async fn bad_keys_touch_nothing<S: Store>(f: Fixture<S>) {
+pub(super) async fn bad_keys_touch_nothing<S: Store, K>(f: Fixture<S, K>) {
     let (path, digest) = f.file(b"x");
     for key in ["../x", "/tmp/x", "a//b", ".tmp-1", "a/.tmp-1", ""] {
         assert_eq!(f.store.put(key, &path, &digest).await.unwrap_err().kind(), Kind::Invalid, "{key}");
@@ -200,7 +214,7 @@ pub(super) async fn bad_keys_touch_nothing<S: Store>(f: Fixture<S>) {
     assert_eq!(f.keys("", None, 9).await, [""; 0]);
 }
 
-pub(super) async fn writers_of_one_key_leave_one_of_their_objects_whole<S: Store>(f: Fixture<S>) {
+pub(super) async fn writers_of_one_key_leave_one_of_their_objects_whole<S: Store, K>(f: Fixture<S, K>) {
     let contents: Vec<Vec<u8>> = (0..6_u8).map(|n| vec![n; 300_000 + usize::from(n)]).collect();
     let puts = contents.iter().map(|content| f.put("a/b/c", content));
     futures_util::future::join_all(puts).await;

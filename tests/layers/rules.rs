@@ -36,6 +36,7 @@ const PLACES: &[(&[&str], &[&str])] = &[
     (&["hyper", "hyper_util", "http_body_util"], &["src/sim/server.rs"]),
     (&["reqwest"], &["src/source/http.rs", "src/source/http/", "src/source/http_", "src/source/fault.rs"]),
     (&["rustls", "rustls_platform_verifier"], &["src/source/tls.rs"]),
+    (&["s3", "reqwest_of_s3"], &["src/store/s3/", "src/store/mod.rs"]),
     (&["rusqlite"], &["src/ledger/sqlite/"]),
     (&["anstream", "anstyle", "clap", "clap_complete", "clap_mangen", "indicatif"], &["src/cli/"]),
     (&["print!", "println!", "eprint!", "eprintln!", "std::io::stdout", "std::io::stderr"], &["src/cli/"]),

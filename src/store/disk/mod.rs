@@ -12,7 +12,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -61,6 +61,16 @@ impl DiskStore {
             _ => Err(failed(e)),
         });
         there.with_context(|| format!("store {}", root.display()))
+    }
+
+    async fn put_with(&self, key: &str, file: &Path, expect: &Digest, name: put::Name) -> Result<()> {
+        check_key(key)?;
+        let (key, file, expect) = (key.to_owned(), file.to_owned(), *expect);
+        let put = move |root: &Path| {
+            put::put(root, &key, &file, &expect, name)
+                .with_context(|| format!("put {}", root.join(&key).display()))
+        };
+        self.blocking(put).await
     }
 
     /// Runs file work on a thread where it may block.
@@ -144,12 +154,15 @@ fn describe(key: &str, metadata: &std::fs::Metadata) -> Result<Object> {
 #[async_trait]
 impl Store for DiskStore {
     async fn put(&self, key: &str, file: &Path, expect: &Digest) -> Result<()> {
-        check_key(key)?;
-        let (key, file, expect) = (key.to_owned(), file.to_owned(), *expect);
-        let put = move |root: &Path| {
-            put::put(root, &key, &file, &expect).with_context(|| format!("put {}", root.join(&key).display()))
-        };
-        self.blocking(put).await
+        self.put_with(key, file, expect, put::replace).await
+    }
+
+    async fn put_new(&self, key: &str, file: &Path, expect: &Digest) -> Result<bool> {
+        let placed = self.put_with(key, file, expect, put::place_new).await;
+        match placed {
+            Err(e) if e.kind() == Kind::Busy => Ok(false),
+            placed => placed.map(|()| true),
+        }
     }
 
     async fn get(&self, key: &str, range: Option<ByteRange>) -> Result<Reading> {
@@ -209,12 +222,17 @@ impl Store for DiskStore {
         })
     }
 
-    async fn sweep(&self, now: Time) -> Result<u64> {
-        self.blocking(move |root| walk::sweep(root, now)).await
+    async fn sweep(&self, prefix: &str, now: Time) -> Result<u64> {
+        let prefix = prefix.to_owned();
+        self.blocking(move |root| walk::sweep(root, &prefix, now)).await
     }
 
     /// Only this host reads its disk: players go through npvr.
     fn url(&self, _key: &str) -> Result<Option<Url>> {
+        Ok(None)
+    }
+
+    async fn presign(&self, _key: &str, _lifetime: Duration) -> Result<Option<Url>> {
         Ok(None)
     }
 }

@@ -22,7 +22,29 @@ use crate::store::{Digest, UNFINISHED, check_key};
 /// How often the folder is made again if it vanishes: `delete` removes folders that it left empty.
 const TRIES: usize = 3;
 
-pub(super) fn put(root: &Path, key: &str, file: &Path, expect: &Digest) -> Result<()> {
+/// How an object gets its name.
+pub(super) type Name = fn(&Path, &Path) -> io::Result<()>;
+
+/// Takes the place of what is there.
+pub(super) fn replace(unfinished: &Path, key: &Path) -> io::Result<()> {
+    std::fs::rename(unfinished, key)
+}
+
+/// Takes a place where nothing is; [`io::ErrorKind::AlreadyExists`] if something is. Where the file system cannot do that at
+/// once, it is looked at before.
+pub(super) fn place_new(unfinished: &Path, key: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    let taken = || io::ErrorKind::AlreadyExists.into();
+    match renameat_with(CWD, unfinished, CWD, key, RenameFlags::NOREPLACE) {
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => match key.try_exists()? {
+            true => Err(taken()),
+            false => replace(unfinished, key),
+        },
+        other => Ok(other?),
+    }
+}
+
+pub(super) fn put(root: &Path, key: &str, file: &Path, expect: &Digest, name: Name) -> Result<()> {
     present(root)?;
     let folder = folder_of(root, key);
     let Placed { path: temporary, copy: _held } = place(&folder, file)?;
@@ -33,7 +55,10 @@ pub(super) fn put(root: &Path, key: &str, file: &Path, expect: &Digest) -> Resul
         return Err(Error::new(Kind::Corrupt, what).hint("capture it again"));
     }
     failpoint::reach("disk-3-synced");
-    std::fs::rename(&temporary, root.join(key)).map_err(failed)?;
+    name(&temporary, &root.join(key)).map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => Error::new(Kind::Busy, "it is there already"),
+        _ => failed(e),
+    })?;
     failpoint::reach("disk-4-renamed");
     // rename(2) does nothing where both names are links to one file: the dropped temporary name is removed then.
     drop(temporary);

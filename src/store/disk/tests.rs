@@ -9,7 +9,7 @@ use crate::store::suite::{Fixture, store_suite};
 fn fixture() -> Fixture<DiskStore> {
     let keep = tempfile::tempdir().unwrap();
     let store = DiskStore::open_or_create(&keep.path().join("archive")).unwrap();
-    Fixture { store, spool: tempfile::tempdir_in(keep.path()).unwrap(), _keep: keep }
+    Fixture { store, spool: tempfile::tempdir_in(keep.path()).unwrap(), keep }
 }
 
 /// The spool on another file system, where no link can be made to it.
@@ -64,10 +64,18 @@ async fn an_unmounted_store_is_not_an_empty_one() {
         assert_eq!(f.store.list("", None, 9).await.unwrap_err().kind(), Kind::TryLater);
         assert_eq!(f.store.put("a/c", &path, &digest).await.unwrap_err().kind(), Kind::TryLater);
         assert_eq!(f.store.delete(&["a/b".to_owned()]).await[0].1.kind(), Kind::TryLater);
-        assert_eq!(f.store.sweep(Time::MAX).await.unwrap_err().kind(), Kind::TryLater);
+        assert_eq!(f.store.sweep("", Time::MAX).await.unwrap_err().kind(), Kind::TryLater);
         let _ = std::fs::create_dir(&root);
         assert_eq!(names(&root), [""; 0], "nothing is written to the wrong disk");
     }
+}
+
+#[tokio::test]
+async fn a_folder_is_no_object() {
+    let f = fixture();
+    f.put("a/b", b"x").await;
+    assert_eq!(f.store.head("a").await.unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(f.read("a", None).await.unwrap_err().kind(), Kind::NotFound);
 }
 
 #[test]
@@ -116,8 +124,12 @@ async fn unfinished_objects_are_in_no_listing_and_go_after_a_day() {
     std::fs::write(&left_over, "half").unwrap();
     let made = Time::from_s(std::fs::metadata(&left_over).unwrap().ctime());
     assert_eq!(f.store.list("", None, 9).await.unwrap().len(), 1);
-    assert_eq!(f.store.sweep(made.offset_ns(86_400_000_000_000)).await.unwrap(), 0);
-    assert_eq!(f.store.sweep(made.offset_ns(86_401_000_000_000)).await.unwrap(), 1);
+    assert_eq!(f.store.sweep("a/", made.offset_ns(86_400_000_000_000)).await.unwrap(), 0);
+    let later = made.offset_ns(86_401_000_000_000);
+    for other in ["b/", "a-/", "aa/", "a/b/"] {
+        assert_eq!(f.store.sweep(other, later).await.unwrap(), 0, "{other}");
+    }
+    assert_eq!(f.store.sweep("a/", later).await.unwrap(), 1);
     assert_eq!(names(&f.store.root), [MARKER, "a", "b"]);
 }
 

@@ -84,20 +84,30 @@ impl Page<'_> {
     }
 }
 
-/// Removes unfinished objects of runs that are long dead.
-pub(super) fn sweep(root: &Path, now: Time) -> Result<u64> {
+/// Removes unfinished objects, of runs that are long dead, whose key would start with `prefix`.
+pub(super) fn sweep(root: &Path, prefix: &str, now: Time) -> Result<u64> {
     present(root)?;
-    sweep_folder(root, now).map_err(failed).with_context(|| format!("sweep {}", root.display()))
+    sweep_folder(root, "", prefix, now).map_err(failed).with_context(|| format!("sweep {}", root.display()))
 }
 
-fn sweep_folder(folder: &Path, now: Time) -> io::Result<u64> {
+/// The same below the folder whose keys start with `at`: the empty string, or one that ends in `/`.
+fn sweep_folder(root: &Path, at: &str, prefix: &str, now: Time) -> io::Result<u64> {
     let mut removed = 0;
-    for entry in std::fs::read_dir(folder)? {
+    let entries = match std::fs::read_dir(root.join(at)) {
+        // A prune has taken it away since it was seen.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
         let metadata = entry.metadata()?;
         if metadata.is_dir() {
-            removed += sweep_folder(&entry.path(), now)?;
-        } else if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
+            let folder = format!("{at}{name}/");
+            if folder.starts_with(prefix) || prefix.starts_with(&folder) {
+                removed += sweep_folder(root, &folder, prefix, now)?;
+            }
+        } else if name.starts_with(UNFINISHED) && at.starts_with(prefix) {
             // The change time: that of writing is the spool file's own where the name is a second link to it.
             if now.s().saturating_sub(metadata.ctime()) > STALE_S {
                 std::fs::remove_file(entry.path())?;
