@@ -1,7 +1,7 @@
-//! What is installed beside the program: crontab, systemd units and the example of a channel.
+//! What is installed beside the program: crontab, systemd units, log rotation and the example of a channel.
 //!
-//! Nobody runs these files here, so nobody would notice that they had gone stale. systemd itself reads the units, the real
-//! program parses every command line, and the example has to name every key that there is.
+//! Nobody runs these files here, so nobody would notice that they had gone stale. systemd itself reads the units, logrotate
+//! rotates a log, the real program parses every command line, and the example has to name every key that there is.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -13,6 +13,8 @@ use npvr::channel::{Channel, Form, KEYS, Layer};
 
 /// Where the files of `contrib` expect the program.
 const INSTALLED: &str = "/usr/local/bin/npvr";
+/// What has a service and a timer of its own.
+const UNITS: [&str; 2] = ["npvr-check", "npvr-prune"];
 /// The highest exposure level of the service, in tenths: 2.0 of 10.
 const EXPOSURE: &str = "20";
 
@@ -38,7 +40,8 @@ fn said(output: &Output) -> String {
 fn jobs() -> Vec<(Vec<String>, String, String)> {
     let crontab = read("contrib/crontab");
     assert!(crontab.ends_with('\n'), "cron ignores a last line without its end");
-    let lines = crontab.lines().map(|l| l.trim_start_matches("# ")).filter(|l| l.starts_with("* "));
+    let is_job = |line: &&str| line.split_whitespace().nth(5) == Some("npvr") && line.contains("* ");
+    let lines = crontab.lines().map(|l| l.trim_start_matches("# ")).filter(is_job);
     let jobs = lines.map(|line| {
         assert!(!line.contains('%'), "cron takes % for the end of the line: {line}");
         let mut fields = line.split_whitespace().map(str::to_owned);
@@ -57,13 +60,19 @@ fn values(unit: &str, key: &str) -> Vec<String> {
 
 /// The units as they would be installed, but with the program that was built.
 fn installed_units(dir: &Path, more: &str) -> Vec<String> {
-    let units = ["npvr-check.service", "npvr-check.timer"].map(|name| {
+    let names = UNITS.iter().flat_map(|unit| [format!("{unit}.service"), format!("{unit}.timer")]);
+    let units = names.map(|name| {
         let text = read(&format!("contrib/systemd/{name}")).replace(INSTALLED, env!("CARGO_BIN_EXE_npvr"));
         let at = dir.join(name);
         fs::write(&at, text.replace("[Service]", &format!("[Service]\n{more}"))).unwrap();
         at.to_str().unwrap().to_owned()
     });
-    units.to_vec()
+    units.collect()
+}
+
+/// The path of a service in `contrib`.
+fn service(unit: &str) -> String {
+    format!("contrib/systemd/{unit}.service")
 }
 
 /// What systemd has to say against the units; it exits with 0 whatever it says.
@@ -85,23 +94,35 @@ fn systemd_speaks_up_where_a_unit_is_wrong() {
 }
 
 #[test]
-fn the_service_is_confined() {
+fn the_services_are_confined() {
     let dir = tempfile::tempdir().unwrap();
-    let check = |more: &str, threshold: &str| {
-        let unit = &installed_units(dir.path(), more)[0];
+    let check = |unit: &str, threshold: &str| {
         let threshold = format!("--threshold={threshold}");
         run("systemd-analyze", &["security", "--no-pager", "--offline=true", &threshold, unit])
     };
-    let output = check("", EXPOSURE);
-    assert!(output.status.success(), "{}", said(&output));
-    assert!(!check("", "1").status.success(), "the threshold counts for nothing");
+    for unit in installed_units(dir.path(), "").iter().filter(|unit| unit.ends_with(".service")) {
+        let output = check(unit, EXPOSURE);
+        assert!(output.status.success(), "{}", said(&output));
+        assert!(!check(unit, "1").status.success(), "the threshold counts for nothing");
+    }
+}
+
+#[test]
+fn what_one_service_may_not_no_service_may() {
+    let confinement = |unit: &&str| {
+        let text = read(&service(unit));
+        let lines = text.lines().skip_while(|l| !l.starts_with("User=")).filter(|l| !l.starts_with('#'));
+        lines.filter(|l| !l.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let all: Vec<_> = UNITS.iter().map(confinement).collect();
+    assert!(all[0].len() > 20 && all.iter().all(|of| *of == all[0]), "{all:#?}");
 }
 
 #[test]
 fn every_command_line_is_one_that_the_program_knows() {
-    let service = values("contrib/systemd/npvr-check.service", "ExecStart");
-    let lines: Vec<String> = service.into_iter().chain(jobs().into_iter().map(|(_, _, line)| line)).collect();
-    assert!(lines.len() >= 3, "{lines:?}");
+    let services = UNITS.iter().flat_map(|unit| values(&service(unit), "ExecStart"));
+    let lines: Vec<String> = services.chain(jobs().into_iter().map(|(_, _, line)| line)).collect();
+    assert!(lines.len() >= UNITS.len() * 2 + 1, "{lines:?}");
     for line in lines {
         let (_, args) = line.split_once(INSTALLED).unwrap_or_else(|| panic!("not a run of npvr: {line}"));
         // What stands before --help is parsed first: a flag that is not there is refused.
@@ -119,14 +140,57 @@ fn cron_and_systemd_run_as_the_same_user_on_the_same_folders() {
     let sysusers = read("contrib/systemd/npvr.sysusers");
     let user: Vec<&str> = sysusers.lines().find_map(|l| l.strip_prefix("u ")).unwrap().split(' ').collect();
     let (name, home) = (user[0], *user.last().unwrap());
-    let service = "contrib/systemd/npvr-check.service";
-    assert_eq!(values(service, "User"), [name]);
-    assert_eq!(format!("/var/lib/{}", values(service, "StateDirectory")[0]), home);
+    let of_check = service(UNITS[0]);
+    assert_eq!(values(&of_check, "User"), [name]);
+    assert_eq!(format!("/var/lib/{}", values(&of_check, "StateDirectory")[0]), home);
 
     let crontab = read("contrib/crontab");
     assert!(crontab.lines().any(|l| l == format!("NPVR_STATE={home}")));
-    assert!(crontab.lines().any(|l| values(service, "Environment").contains(&l.to_owned())));
-    assert!(jobs().iter().all(|(when, user, _)| when.iter().all(|field| field == "*") && user == name));
+    assert!(crontab.lines().any(|l| values(&of_check, "Environment").contains(&l.to_owned())));
+    assert!(jobs().iter().all(|(_, user, _)| user == name));
+}
+
+#[test]
+fn cron_and_systemd_run_each_command_as_often() {
+    let often = |calendar: &str| match calendar {
+        "*-*-* *:*:00" => "minute",
+        "hourly" => "hour",
+        other => panic!("{other} is new here"),
+    };
+    let by_cron = |when: &[String]| match when.iter().filter(|field| *field == "*").count() {
+        5 => "minute",
+        4 => "hour",
+        _ => panic!("{when:?} is new here"),
+    };
+    for unit in UNITS {
+        let calendar = values(&format!("contrib/systemd/{unit}.timer"), "OnCalendar");
+        let command = values(&service(unit), "ExecStart");
+        let jobs = jobs();
+        let job =
+            jobs.iter().find(|(_, _, line)| *line == command[0]).unwrap_or_else(|| panic!("no {command:?}"));
+        assert_eq!(by_cron(&job.0), often(&calendar[0]), "{unit}");
+    }
+}
+
+#[test]
+fn a_log_is_rotated_and_can_be_written_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("npvr.log");
+    fs::write(&log, "npvr: something\n").unwrap();
+    let rules = read("contrib/logrotate");
+    assert!(
+        read("contrib/crontab").contains(">> /var/log/npvr/npvr.log 2>&1")
+            && rules.contains("su npvr npvr\n")
+    );
+    // The user of the test's own, in a folder of its own.
+    let rules = rules.replace("/var/log/npvr", dir.path().to_str().unwrap()).replace("su npvr npvr\n", "");
+    let (file, state) = (dir.path().join("rules"), dir.path().join("state"));
+    fs::write(&file, rules).unwrap();
+    let args = ["--force", "--state", state.to_str().unwrap(), file.to_str().unwrap()];
+    let output = run("logrotate", &args);
+    assert!(output.status.success() && said(&output).is_empty(), "{}", said(&output));
+    assert_eq!(fs::read_to_string(&log).unwrap(), "", "the same file, for those that have it open");
+    assert!(dir.path().join("npvr.log.1.gz").exists());
 }
 
 #[test]
