@@ -34,11 +34,14 @@
 //!    `killed_before_the_chunk_is_put_the_next_run_puts_it`, `killed_after_the_chunk_is_put_the_next_run_writes_it_down`,
 //!    `a_full_disk_fails_the_cells_and_with_room_again_everything_is_archived`.
 //! 2. Every object in the store has a row, or a name that marks it unfinished, or is reported by `verify`.
-//!    Test: `killed_while_the_chunk_is_put_the_next_run_puts_it_and_clears_up`. The report is for a later version.
+//!    Tests: `killed_while_the_chunk_is_put_the_next_run_puts_it_and_clears_up`,
+//!    `killed_after_any_step_the_next_run_goes_on`, `what_cannot_be_deleted_is_told_and_waits_for_the_next_run`. The report is
+//!    for a later version.
 //! 3. A complete chunk is never overwritten; a partial one only by one that covers strictly more.
 //!    Tests: `a_captured_cell_becomes_complete_and_is_never_claimed_again`,
 //!    `a_partial_chunk_is_captured_again_only_if_that_covers_strictly_more`,
-//!    `a_gap_that_the_source_fills_later_is_filled_in_the_archive`.
+//!    `a_gap_that_the_source_fills_later_is_filled_in_the_archive`,
+//!    `an_object_that_a_row_speaks_of_is_never_deleted_as_garbage`.
 //! 4. A cell is captured by one process at a time, however many are started, on whatever schedule; a dead one holds nothing.
 //!    Tests: `twenty_overlapping_checks_killed_at_random_moments_fifty_times_leave_every_cell_whole`,
 //!    `eight_threads_on_one_cell_leave_one_running_job`,
@@ -59,7 +62,8 @@
 //!    `a_host_whose_clock_is_wrong_archives_by_the_clock_of_the_source`; clippy refuses a clock that is read elsewhere.
 //! 9. One channel's failure never stops another's.
 //!    Tests: `a_source_that_is_down_is_told_with_a_remedy_and_the_others_are_archived`,
-//!    `a_channel_file_that_cannot_be_used_is_named_with_its_line_and_the_others_go_on`.
+//!    `a_channel_file_that_cannot_be_used_is_named_with_its_line_and_the_others_go_on`,
+//!    `a_fuse_that_bites_in_one_channel_stops_no_other`.
 //! 10. What is missing is written down: each gap has a track, a range and a reason. Nothing is skipped silently.
 //!     Tests: `a_gap_in_one_audio_track_is_one_gap_told_once_and_every_other_cell_is_whole`,
 //!     `holes_are_told_apart_by_their_reasons`, `a_head_that_the_source_was_not_seen_to_hold_is_a_gap`,

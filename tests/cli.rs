@@ -51,7 +51,8 @@ fn assert_helpful(site: &Site, command: &[String]) {
 fn every_command_and_every_flag_has_help() {
     let site = Site::new();
     let top = site.run(["--help"]).expect(0).stdout;
-    let names = ["channel", "check", "capture", "status", "log", "hold", "ledger", "config", "sim", "demo"];
+    let names =
+        ["channel", "check", "capture", "status", "log", "prune", "hold", "ledger", "config", "sim", "demo"];
     let listed = subcommands(&top);
     assert!(names.iter().all(|name| listed.iter().any(|l| l == name)), "{listed:?}");
     assert!(top.contains("Exit codes: 0 all well, 1 could not run, 2 usage, 3 ran, and"), "{top}");
@@ -93,6 +94,7 @@ fn a_channel_that_is_not_there_is_named_with_the_one_that_may_be_meant() {
         &["check", "sprots"][..],
         &["capture", "sprots", "2020-01-01T00:00:00Z--2020-01-01T00:00:10Z"],
         &["status", "sprots"],
+        &["prune", "sprots"],
         &["status", "sprots", "--json"],
         &["config", "show", "sprots"],
         &["channel", "show", "sprots"],
@@ -311,6 +313,19 @@ fn the_json_documents_have_the_shape_that_is_promised() {
         &jobs,
         "[].id [].channel [].cell.start [].cell.end [].outcome [].started [].ended [].bytes [].segments [].spooled_bytes
          [].message [].command [].exit_code",
+    );
+    site.channel("news", live.url("news"), "archive_size = \"1B\"");
+    let prune = site.run(["prune", "--dry-run", "--force", "--json"]).expect(0).json();
+    assert_eq!(prune["schema"], 1);
+    assert_shape(
+        &prune,
+        ".schema .channels[].name .channels[].error .channels[].busy .channels[].fuse .channels[].fraction
+         .channels[].stored.chunks .channels[].stored.bytes .channels[].going.chunks .channels[].going.bytes
+         .channels[].held.chunks .channels[].held.bytes .channels[].left_over.chunks .channels[].left_over.bytes
+         .channels[].deleted.chunks .channels[].deleted.bytes .channels[].cleared.spool_files
+         .channels[].cleared.unfinished .channels[].cleared.jobs .channels[].plan[].cell.start
+         .channels[].plan[].cell.end .channels[].plan[].bytes .channels[].plan[].why .channels[].plan[].reason
+         .channels[].plan[].fate .channels[].plan[].hold",
     );
     // The same for people, with a line for each.
     let text = site.run(["status"]).expect(0).stdout;

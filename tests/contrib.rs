@@ -122,7 +122,7 @@ fn what_one_service_may_not_no_service_may() {
 fn every_command_line_is_one_that_the_program_knows() {
     let services = UNITS.iter().flat_map(|unit| values(&service(unit), "ExecStart"));
     let lines: Vec<String> = services.chain(jobs().into_iter().map(|(_, _, line)| line)).collect();
-    assert!(lines.len() >= UNITS.len() * 2 + 1, "{lines:?}");
+    assert!(lines.len() > UNITS.len() * 2, "{lines:?}");
     for line in lines {
         let (_, args) = line.split_once(INSTALLED).unwrap_or_else(|| panic!("not a run of npvr: {line}"));
         // What stands before --help is parsed first: a flag that is not there is refused.
@@ -187,7 +187,7 @@ fn a_log_is_rotated_and_can_be_written_on() {
     let (file, state) = (dir.path().join("rules"), dir.path().join("state"));
     fs::write(&file, rules).unwrap();
     let args = ["--force", "--state", state.to_str().unwrap(), file.to_str().unwrap()];
-    let output = run("logrotate", &args);
+    let output = run("/usr/sbin/logrotate", &args);
     assert!(output.status.success() && said(&output).is_empty(), "{}", said(&output));
     assert_eq!(fs::read_to_string(&log).unwrap(), "", "the same file, for those that have it open");
     assert!(dir.path().join("npvr.log.1.gz").exists());

@@ -33,6 +33,16 @@ pub(super) struct Run {
     options: Options,
     watcher: Arc<dyn Watcher>,
     report: ChannelReport,
+    /// Objects that could not be deleted, and the error of the first.
+    undeleted: (usize, Option<Error>),
+}
+
+/// What came of deleting some objects.
+struct Deleted {
+    /// True unless all of them failed.
+    any: bool,
+    /// True if the store is not there, or not well.
+    is_away: bool,
 }
 
 impl Run {
@@ -54,12 +64,12 @@ impl Run {
             deleted: Total::default(),
             cleared: Cleared::default(),
         };
-        Run { place, channel, options, watcher, report }
+        Run { place, channel, options, watcher, report, undeleted: (0, None) }
     }
 
     /// All steps, as far as they go.
     pub(super) async fn finish(mut self) -> ChannelReport {
-        let done = self.steps().await;
+        let done = self.steps().await.and_then(|()| self.all_deleted());
         self.watcher.event(&self.report.name, Event::Ended);
         self.report.error = done.err().map(|e| e.context(format!("channel {}", self.report.name)));
         self.report
@@ -87,7 +97,9 @@ impl Run {
             return Ok(());
         }
         let store = self.connect().await?;
-        self.delete_what_is_left_over(store.as_ref()).await?;
+        if !self.delete_what_is_left_over(store.as_ref()).await? {
+            return Ok(());
+        }
         self.decide(now)?;
         if self.write_off_what_died(now)? {
             self.decide(now)?;
@@ -160,7 +172,11 @@ impl Run {
         self.see_that_it_answers(store, &going).await?;
         for alike in going.chunk_by(|a, b| a.why == b.why) {
             for batch in alike.chunks(BATCH) {
-                self.carry_out_batch(store, batch, alike[0].why).await?;
+                let Deleted { any, is_away } = self.carry_out_batch(store, batch, alike[0].why).await?;
+                if is_away || !any {
+                    // What would be discarded now could not be deleted either.
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -175,7 +191,7 @@ impl Run {
         }
     }
 
-    async fn carry_out_batch(&mut self, store: &dyn Store, batch: &[Decision], why: Why) -> Result<()> {
+    async fn carry_out_batch(&mut self, store: &dyn Store, batch: &[Decision], why: Why) -> Result<Deleted> {
         let cells: Vec<Cell> = batch.iter().map(|d| d.cell).collect();
         let reason = self.report.rules.say(why);
         let garbage = self.ledger().discard(&self.report.name, &cells, &reason, clock::now())?;
@@ -183,18 +199,21 @@ impl Run {
         self.delete(store, &garbage).await
     }
 
-    /// Steps 2 and 3 for what earlier runs discarded.
-    async fn delete_what_is_left_over(&mut self, store: &dyn Store) -> Result<()> {
+    /// Steps 2 and 3 for what earlier runs discarded. False if the store is away. One object that can never be deleted does
+    /// not keep all others from being pruned.
+    async fn delete_what_is_left_over(&mut self, store: &dyn Store) -> Result<bool> {
         let garbage = self.ledger().garbage(&self.report.name)?;
         self.report.left_over = total(&garbage);
         for batch in garbage.chunks(BATCH) {
-            self.delete(store, batch).await?;
+            if self.delete(store, batch).await?.is_away {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Steps 2 and 3. What cannot be deleted stays garbage.
-    async fn delete(&mut self, store: &dyn Store, garbage: &[Garbage]) -> Result<()> {
+    /// Steps 2 and 3. What cannot be deleted stays garbage, and is told at the end.
+    async fn delete(&mut self, store: &dyn Store, garbage: &[Garbage]) -> Result<Deleted> {
         let mut keys = Vec::new();
         for one in garbage {
             if !self.is_spoken_of(&one.key)? {
@@ -210,13 +229,24 @@ impl Run {
         failpoint::reach("prune-3-forgotten");
         gone.for_each(|g| self.report.deleted.add(g.bytes));
         self.watcher.event(&self.report.name, Event::Deleted { chunks: gone_keys.len() as u64 });
-        let (count, first) = (left.len(), left.into_iter().next());
-        match first {
-            Some((_, e)) => Err(e
-                .context(format!("{count} of {} objects could not be deleted, the first", garbage.len()))
-                .hint(format!("the next one tries again: npvr prune {}", self.report.name))),
-            None => Ok(()),
+        let deleted = Deleted {
+            any: left.len() < garbage.len() || garbage.is_empty(),
+            is_away: left.iter().any(|(_, e)| e.kind() == Kind::TryLater),
+        };
+        self.undeleted.0 += left.len();
+        if let (None, Some((_, e))) = (&self.undeleted.1, left.into_iter().next()) {
+            self.undeleted.1 = Some(e);
         }
+        Ok(deleted)
+    }
+
+    fn all_deleted(&mut self) -> Result<()> {
+        let (count, Some(first)) = (self.undeleted.0, self.undeleted.1.take()) else { return Ok(()) };
+        let what = match count {
+            1 => "an object could not be deleted".to_owned(),
+            _ => format!("{count} objects could not be deleted, the first"),
+        };
+        Err(first.context(what).hint(format!("the next one tries again: npvr prune {}", self.report.name)))
     }
 
     /// True if a row names the object. The ledger does not let that come about while the key is garbage; what is deleted
