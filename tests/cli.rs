@@ -120,8 +120,21 @@ fn a_channel_is_added_after_a_probe_and_goes_its_whole_way() {
     let site = Site::new();
     fs::remove_dir_all(site.config()).unwrap();
     let url = live.url("news");
-    let ran =
-        site.run(["channel", "add", "news", "--url", &url, "--chunk", "PT10S", "--keep", "P1D"]).expect(0);
+    let ran = site
+        .run([
+            "channel",
+            "add",
+            "news",
+            "--url",
+            &url,
+            "--chunk",
+            "PT10S",
+            "--keep",
+            "P1D",
+            "--keep-size",
+            "2TB",
+        ])
+        .expect(0);
     for word in ["Unified Origin publishing point", "window", "lag", "video=110000", "audio_nld=32000"] {
         assert!(ran.stdout.contains(word), "{word} is not in {}", ran.stdout);
     }
@@ -137,6 +150,7 @@ fn a_channel_is_added_after_a_probe_and_goes_its_whole_way() {
     let origin =
         |key: &str| effective.lines().find(|l| l.starts_with(key)).unwrap().split("# ").nth(1).unwrap();
     assert!(origin("chunk_duration").contains("channels.d/news.toml, line "), "{effective}");
+    assert!(effective.contains("archive_size") && effective.contains("\"2TB\""), "{effective}");
     assert_eq!(origin("max_connections"), "default");
     let probed = site.run(["channel", "probe", "news"]).expect(0).stdout;
     assert!(
