@@ -216,10 +216,13 @@ fn the_example_of_a_channel_names_every_key_and_says_what_it_means() {
     let example = read("channels.d/example.toml");
     let lines: Vec<&str> = example.lines().collect();
     let table_of = |name: &'static str| name.split_once('.').map(|(table, _)| table);
+    let mut at = 0;
     for (n, key) in KEYS.iter().enumerate() {
+        // After that of the key before: some keys of one kind have the same note.
         let note = format!("# {}", key.note);
-        let at = lines.iter().position(|l| *l == note).unwrap_or_else(|| panic!("no line says: {note}"));
-        let after: Vec<&str> = lines[at + 1..].iter().map(|l| l.trim_start_matches("# ")).collect();
+        let further = lines[at..].iter().position(|l| *l == note);
+        at += further.unwrap_or_else(|| panic!("no line says: {note}")) + 1;
+        let after: Vec<&str> = lines[at..].iter().map(|l| l.trim_start_matches("# ")).collect();
         let (table, start) = lines_of(key.name, key.form);
         // The line of a table stands above the first of its keys.
         let table = table.filter(|_| n == 0 || table_of(KEYS[n - 1].name) != table_of(key.name));
