@@ -1,7 +1,8 @@
 //! A claim in a ledger of two million chunks, beside one in a ledger of two thousand; and what pruning reads of all of them.
 //!
 //! A claim is what every capture waits for, alone, while others wait behind it. It ends with the disk's own answer (the
-//! ledger survives a power cut), so a write and an fsync of as much, to a file beside it, are measured too.
+//! ledger survives a power cut), which takes 0.2 ms or 10, as the disk is and as others use it. So a write of as much and its
+//! fsync, to a file beside it, are measured in the same turns, and do not count.
 
 use std::fs::File;
 use std::hint::black_box;
@@ -51,7 +52,8 @@ pub(crate) fn claim() -> Result<Vec<Figure>> {
     let (in_large, in_small) = (spread(in_large), spread(in_small));
     in_large.print("in 2,000,000 chunks", "ms");
     in_small.print("in 2,000 chunks", "ms");
-    spread(syncs).print("a write of 16 KiB and its fsync", "ms");
+    let syncs = spread(syncs);
+    syncs.print("a write of 16 KiB and its fsync", "ms");
     let reads = (0..ROUNDS).map(|_| read_for_pruning(&large)).collect::<Result<Vec<_>>>()?;
     heading(&format!("what pruning reads of {CHANNELS} channels, {ROUNDS} times"));
     let reads = spread(reads);
@@ -60,8 +62,13 @@ pub(crate) fn claim() -> Result<Vec<Figure>> {
     empty(&site)?;
     let figure = |what, value, unit, limit| Figure { what, value, unit, limit };
     Ok(vec![
-        figure("claim in 2,000,000 chunks", in_large.median, "ms", 1.0),
-        figure("the same / in 2,000 chunks", in_large.median / in_small.median, "×", 1.5),
+        figure(
+            "claim in 2,000,000 chunks, its fsync apart",
+            (in_large.median - syncs.median).max(0.0),
+            "ms",
+            1.0,
+        ),
+        figure("all of it / in 2,000 chunks", in_large.median / in_small.median, "×", 1.5),
         figure("what pruning reads of 1,000 channels × 2,000 chunks", reads.median, "s", 2.0),
     ])
 }

@@ -567,6 +567,7 @@ pub(super) fn old_jobs_are_forgotten_where_no_row_is<F: Fixture>() {
     assert_eq!(left, [running, JobId::new(3)]);
     ledger.fail(running, t(901), "x", None, JobStats::default()).unwrap();
     ledger.discard(NEWS, &[cell(4)], "old", t(1_500)).unwrap();
+    assert_eq!(ledger.forget_jobs(NEWS, t(901)).unwrap(), 0, "it began before that, and ended then");
     assert_eq!(ledger.forget_jobs(NEWS, Time::MAX).unwrap(), 1);
     assert!(claim(&*ledger, cell(5), t(0)).0 > running, "no number is given twice");
 }
@@ -658,7 +659,7 @@ pub(super) fn how_far_a_channel_is_pruned_is_remembered<F: Fixture>() {
     (0..3).for_each(|n| drop(archive(&*ledger, n, Coverage::Complete)));
     ledger.discard(NEWS, &[cell(7)], "old", t(9)).unwrap();
     assert_eq!(ledger.pruned(NEWS).unwrap(), None, "there was nothing to discard");
-    ledger.discard(NEWS, &[cell(0), cell(1)], "old", t(9)).unwrap();
+    ledger.discard(NEWS, &[cell(1), cell(0)], "old", t(9)).unwrap();
     assert_eq!(ledger.pruned(NEWS).unwrap(), Some(cell(1).end()));
     archive(&*ledger, -5, Coverage::Complete);
     ledger.discard(NEWS, &[cell(-5)], "old", t(9)).unwrap();
@@ -808,6 +809,13 @@ pub(super) fn everything_that_is_exported_is_imported_again<F: Fixture>() {
         assert_eq!(ledger.hold(NEWS, cell(9).range(), None, None, t(20)).unwrap(), HoldId::new(3));
         assert_eq!(ledger.problems().unwrap(), Vec::<String>::new());
     }
+    // Also where no row is left that has a number.
+    let (here, there) = (F::new(), F::new());
+    let (ledger, copy) = (here.open(), there.open());
+    let gone = ledger.hold(NEWS, cell(0).range(), None, None, t(0)).unwrap();
+    ledger.release_hold(gone).unwrap();
+    copy.import(&mut exported(&*ledger).into_iter().map(Ok)).unwrap();
+    assert_eq!(copy.hold(NEWS, cell(0).range(), None, None, t(0)).unwrap(), HoldId::new(2));
 }
 
 pub(super) fn an_import_is_whole_or_not_at_all<F: Fixture>() {
