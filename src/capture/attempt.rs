@@ -263,6 +263,7 @@ impl<'a> Attempt<'a> {
         let evidence = writer.progress.tracks.iter().map(|(name, track)| Evidence {
             name: name.clone(),
             fragments: track.id.map_or_else(Vec::new, |id| writer.presented(id)),
+            segment: track.segment,
             seen: track.seen.clone(),
             before_ends: None,
         });
