@@ -113,15 +113,12 @@ impl Contents {
             let prefix_size = u32::try_from(moof.start - prefix_from)
                 .map_err(|_| damaged(moof.start, "4 GiB of other boxes"))?;
             let entry = entry(info, moof, prefix_size, mdat.end() - prefix_from)?;
-            let timescale = init(info.track_id)
-                .ok_or_else(|| damaged(moof.start, "a fragment of no track"))?
-                .timescale();
+            let timescale =
+                init(info.track_id).ok_or_else(|| damaged(moof.start, "a fragment of no track"))?.timescale();
             let of_track = self.index.tracks.iter_mut().find(|t| t.track_id == info.track_id);
             match of_track.and_then(|t| t.fragments.last_mut()).filter(|l| l.moof_offset == moof.start) {
                 // A second traf of one track goes on where the first ends.
-                Some(last) => {
-                    last.duration_ticks = last.duration_ticks.saturating_add(entry.duration_ticks)
-                }
+                Some(last) => last.duration_ticks = last.duration_ticks.saturating_add(entry.duration_ticks),
                 None => self.index.push(info.track_id, timescale, entry),
             }
             let media_bytes = self.media_bytes.entry(info.track_id).or_default();
@@ -281,10 +278,16 @@ mod tests {
     fn what_is_no_chunk_says_where() {
         for (file, said) in [
             (boxed(b"moov", b""), "byte 0: moov where ftyp and moov should be"),
-            ([boxed(b"ftyp", b""), boxed(b"mdat", b"")].concat(), "byte 8: mdat where ftyp and moov should be"),
+            (
+                [boxed(b"ftyp", b""), boxed(b"mdat", b"")].concat(),
+                "byte 8: mdat where ftyp and moov should be",
+            ),
             ([&MUXED[..1_222], &MUXED[1_794..]].concat(), "byte 1222: mdat without moof"),
             // The samples of the first moof in a box that holds none.
-            ([&MUXED[..1_794], &boxed(b"mdat", b"")].concat(), "byte 1222: samples that do not lie in its mdat"),
+            (
+                [&MUXED[..1_794], &boxed(b"mdat", b"")].concat(),
+                "byte 1222: samples that do not lie in its mdat",
+            ),
         ] {
             let error = read(&file).unwrap_err();
             assert_eq!((error.kind(), error.to_string()), (Kind::Corrupt, said.to_owned()));

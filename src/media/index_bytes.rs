@@ -87,8 +87,9 @@ impl Index {
         let corrupt = |e: Error| e.context("the fragment index is damaged");
         let (version, rest) = bytes.split_first().ok_or_else(|| corrupt(damage("it is empty")))?;
         if !matches!(*version, VERSION | WITH_NUMBERS) {
-            let what =
-                format!("the fragment index has version {version}, and this npvr knows {VERSION} and {WITH_NUMBERS}");
+            let what = format!(
+                "the fragment index has version {version}, and this npvr knows {VERSION} and {WITH_NUMBERS}"
+            );
             return Err(
                 Error::new(Kind::Unsupported, what).hint("use the npvr that wrote it, or a later one")
             );
@@ -395,9 +396,8 @@ mod tests {
         index.push(1, scale(25), entry);
         index.push(2, scale(25), IndexEntry { decode_time: 1_050, moof_offset: 1_000, ..entry });
         index.number(|file| if file == 1 { 9 } else { 0 });
-        let frozen = [
-            2, 2, 9, 25, 1, 1, 0, 25, 1, 2, 0xB1, 9, 14, 100, 0xD0, 15, 0xF8, 10, 0xB1, 9, 6, 100, 0xB4, 16,
-        ];
+        let frozen =
+            [2, 2, 9, 25, 1, 1, 0, 25, 1, 2, 0xB1, 9, 14, 100, 0xD0, 15, 0xF8, 10, 0xB1, 9, 6, 100, 0xB4, 16];
         assert_eq!(index.encode(), frozen);
         assert_eq!(Index::decode(&frozen).unwrap(), index);
     }
