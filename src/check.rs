@@ -13,7 +13,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::capture::{
     BEFORE_THE_ARCHIVE, Captured, Feed, Order, Workplace, capture, spooled_until, sweep, write_off,
 };
-use crate::channel::Channel;
+use crate::channel::{Channel, Engine};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::grid::Grid;
@@ -305,7 +305,14 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
 fn rules(place: &Workplace, channel: &Channel, since: Time) -> Result<Rules> {
     let pruned = place.ledger.pruned(channel.name.as_str())?;
     let since = pruned.map_or(since, |pruned| since.max(pruned));
-    Ok(Rules { grid: channel.grid, retention: channel.archive_length, margin: channel.margin, since })
+    Ok(Rules {
+        grid: channel.grid,
+        retention: channel.archive_length,
+        margin: channel.margin,
+        // Another program is given a whole cell, once.
+        pieces: channel.engine == Engine::Native,
+        since,
+    })
 }
 
 /// From when on the archive can answer for what the source holds. Where all of that ended before the archive `since` began

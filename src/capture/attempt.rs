@@ -7,12 +7,13 @@ use super::batch::{Wanted, wanted, watermark};
 use super::before;
 use super::contents::Contents;
 use super::progress::Progress;
-use super::proof::{Evidence, gaps};
+use super::proof::{Evidence, covers_more, gaps};
 use super::spool::Spool;
 use super::stored::{ReadBack, holds_all, read_back};
 use super::transfer::{Inits, Transfer};
 use super::writer::{Writer, WriterTrack};
 use super::{BEFORE_THE_ARCHIVE, Captured, Event, Feed, Order, Workplace};
+use crate::channel::Engine;
 use crate::clock;
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
@@ -30,11 +31,11 @@ const LONGEST_RETRY: Duration = Duration::from_secs(3_600);
 
 /// An attempt, and its job.
 pub(super) struct Attempt<'a> {
-    place: &'a Workplace,
-    feed: &'a Feed,
-    order: Order,
-    job: JobId,
-    stats: JobStats,
+    pub(super) place: &'a Workplace,
+    pub(super) feed: &'a Feed,
+    pub(super) order: Order,
+    pub(super) job: JobId,
+    pub(super) stats: JobStats,
     /// Lines for the job's log that are not in the ledger yet.
     log: String,
 }
@@ -48,7 +49,11 @@ impl<'a> Attempt<'a> {
     pub(super) async fn run(mut self, spool: Spool, progress: Progress) -> Result<Captured> {
         let what = if self.order.whole { "capture" } else { "capture a piece" };
         self.note(format!("{what} of {}", self.order.cell));
-        let result = match self.fill(spool, progress).await {
+        let filled = match &self.feed.channel.engine {
+            Engine::Native => self.fill(spool, progress).await,
+            Engine::Unified(unified) => self.fill_by_program(unified, spool, progress).await,
+        };
+        let result = match filled {
             Ok(writer) if !self.order.whole => self.leave_open(&writer),
             Ok(writer) => self.close(writer).await,
             Err(e) => Err(e),
@@ -56,8 +61,13 @@ impl<'a> Attempt<'a> {
         result.map_err(|e| self.fail(e))
     }
 
-    /// Step 3: everything that can be had goes into the spool.
+    /// Step 3 by the native engine: everything that can be had goes into the spool.
     async fn fill(&mut self, mut spool: Spool, mut progress: Progress) -> Result<Writer> {
+        if progress.unified {
+            // The other engine's file: a fragment of ours has no place in it.
+            spool.start_over()?;
+            progress = Progress::default();
+        }
         let mut contents = spool.contents()?;
         if progress.tracks.is_empty() && contents.as_ref().is_some_and(|c| c.finished) {
             // Committed, and killed before the spool was deleted: a chunk that is stored, and no part of this attempt.
@@ -99,7 +109,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// The segments of the cell. Where the source no longer knows the range, what is in the spool is all there will be.
-    async fn list(&self, spooled: Option<&Contents>) -> Result<Vec<TrackListing>> {
+    pub(super) async fn list(&self, spooled: Option<&Contents>) -> Result<Vec<TrackListing>> {
         match self.feed.source.list(self.order.cell.range()).await {
             Err(e) if spooled.is_some() && matches!(e.kind(), Kind::Expired | Kind::NotFound) => {
                 Ok(Vec::new())
@@ -163,7 +173,7 @@ impl<'a> Attempt<'a> {
         result.and(kept).map(|()| writer)
     }
 
-    fn checkpoint(&self, progress: &Progress) -> Result<()> {
+    pub(super) fn checkpoint(&self, progress: &Progress) -> Result<()> {
         self.place.ledger.checkpoint(self.job, &progress.text(), self.stats)
     }
 
@@ -242,7 +252,8 @@ impl<'a> Attempt<'a> {
             Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Corrupt) => return Ok(None),
             read => read.with_context(of_chunk)?,
         };
-        let Some(contents) = contents.filter(|c| c.finished) else { return Ok(None) };
+        let Some(mut contents) = contents.filter(|c| c.whole) else { return Ok(None) };
+        contents.number_as(&writer.index);
         // With the same fragments and other bytes it is damaged, or ours is no worse.
         let ours_holds_all = holds_all(&writer.index, &contents.index);
         if digest == *ours || (holds_all(&contents.index, &writer.index) && !ours_holds_all) {
@@ -259,7 +270,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// What the chunk lacks, by the fragments that are in it, and by the last ones of the cell before.
-    fn prove(&self, writer: &Writer) -> Result<Vec<Gap>> {
+    pub(super) fn prove(&self, writer: &Writer) -> Result<Vec<Gap>> {
         let evidence = writer.progress.tracks.iter().map(|(name, track)| Evidence {
             name: name.clone(),
             fragments: track.id.map_or_else(Vec::new, |id| writer.presented(id)),
@@ -359,27 +370,17 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn channel(&self) -> &str {
+    pub(super) fn channel(&self) -> &str {
         self.feed.channel.name.as_str()
     }
 
-    fn note(&mut self, line: String) {
+    pub(super) fn note(&mut self, line: String) {
         let _ = writeln!(self.log, "{} {line}", clock::now());
     }
 
-    fn flush_log(&mut self) -> Result<()> {
+    pub(super) fn flush_log(&mut self) -> Result<()> {
         self.place.ledger.append_log(self.job, &std::mem::take(&mut self.log))
     }
-}
-
-/// True if `now` lacks nothing that `before` had, and less than that.
-fn covers_more(now: &[Gap], before: &[Gap]) -> bool {
-    let lacks = |gaps: &[Gap], track: &str| -> Ranges {
-        gaps.iter().filter(|g| g.track == track).map(|g| g.range).collect()
-    };
-    let tracks = || now.iter().chain(before).map(|g| g.track.as_str());
-    tracks().all(|t| lacks(now, t).minus(&lacks(before, t)).is_empty())
-        && tracks().any(|t| !lacks(before, t).minus(&lacks(now, t)).is_empty())
 }
 
 /// `audio=eng lacks 4s (404 Not Found), video=1 lacks 2s (…)`.

@@ -133,6 +133,15 @@ impl Contents {
         self.header.iter_mut().for_each(|(id, _)| *id = id_of(*id));
         self.index.number(id_of);
     }
+
+    /// The same, as `other` numbers the tracks of such files.
+    pub(crate) fn number_as(&mut self, other: &Index) {
+        let is_ours = other.tracks.iter().all(|t| t.track_id == t.file_track_id);
+        self.number(|file_id| {
+            let known = other.tracks.iter().find(|t| t.file_track_id == file_id).map(|t| t.track_id);
+            known.unwrap_or(if is_ours { file_id } else { 0 })
+        });
+    }
 }
 
 /// The fragment as it stands in the index.
@@ -232,7 +241,7 @@ mod tests {
             track.fragments.iter().map(|f| (f.moof_offset, f.size, f.duration_ticks)).collect::<Vec<_>>()
         };
         assert_eq!(facts(1), [(1_222, 5_009, 13_074), (6_231, 4_676, 12_800)]);
-        assert_eq!(facts(2), [(1_222, 5_009, 46_080), (6_231, 4_676, 49_920)]);
+        assert_eq!(facts(2), [(1_222, 5_009, 49_152), (6_231, 4_676, 47_872)]);
         // Both mdat boxes, but for their headers.
         assert_eq!(found.media_bytes.values().sum::<u64>(), 4_437 + 4_020 - 16);
     }

@@ -24,6 +24,7 @@ mod spool;
 mod stored;
 mod sweep;
 mod transfer;
+mod unified;
 mod writer;
 
 use std::path::PathBuf;
@@ -50,9 +51,7 @@ pub use self::progress::spooled_until;
 pub use self::proof::BEFORE_THE_ARCHIVE;
 pub use self::stored::{ReadBack, read_back};
 pub use self::sweep::{sweep, sweep_orphans};
-
-/// The name of this engine in jobs.
-pub const NATIVE: &str = "native";
+pub use self::unified::{BECOME, become_program};
 
 /// Segments in flight take at most so many bytes, over all captures of a process.
 const ROOM_BYTES: u64 = 24 << 20;
@@ -183,7 +182,7 @@ pub async fn capture(place: &Workplace, feed: &Feed, order: Order) -> Result<Cap
     let Some(spool) = Spool::lock(&place.spool, name, order.cell)? else { return Ok(Captured::Busy) };
     failpoint::reach("capture-1-locked");
     let (now, pid) = (clock::now(), std::process::id());
-    let claimed = place.ledger.claim(name, order.cell, NATIVE, now, &place.host, pid)?;
+    let claimed = place.ledger.claim(name, order.cell, feed.channel.engine.name(), now, &place.host, pid)?;
     let (id, progress) = match claimed {
         Claimed::Job { id, progress } => (id, progress),
         Claimed::Complete => return spool.remove().map(|()| Captured::AlreadyThere),

@@ -138,6 +138,16 @@ fn merge(mut gaps: Vec<Gap>) -> Vec<Gap> {
     gaps
 }
 
+/// True if `now` lacks nothing that `before` had, and less than that.
+pub(crate) fn covers_more(now: &[Gap], before: &[Gap]) -> bool {
+    let lacks = |gaps: &[Gap], track: &str| -> Ranges {
+        gaps.iter().filter(|g| g.track == track).map(|g| g.range).collect()
+    };
+    let tracks = || now.iter().chain(before).map(|g| g.track.as_str());
+    tracks().all(|t| lacks(now, t).minus(&lacks(before, t)).is_empty())
+        && tracks().any(|t| !lacks(before, t).minus(&lacks(now, t)).is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
