@@ -7,12 +7,12 @@ use super::batch::{Wanted, wanted, watermark};
 use super::before;
 use super::contents::Contents;
 use super::progress::Progress;
-use super::proof::{Evidence, covers_more, gaps};
+use super::proof::{Evidence, covers_more, gaps, summary};
 use super::spool::Spool;
 use super::stored::{ReadBack, holds_all, read_back};
 use super::transfer::{Inits, Transfer};
 use super::writer::{Writer, WriterTrack};
-use super::{BEFORE_THE_ARCHIVE, Captured, Event, Feed, Order, Workplace};
+use super::{Captured, Event, Feed, Order, Turn, Workplace};
 use crate::channel::Engine;
 use crate::clock;
 use crate::error::{Context, Error, Kind, Result};
@@ -20,7 +20,7 @@ use crate::failpoint;
 use crate::ledger::{Commit, Coverage, Gap, JobId, JobStats, Stored};
 use crate::source::TrackListing;
 use crate::store::Digest;
-use crate::time::{Ranges, Time, human_duration};
+use crate::time::{Ranges, Time};
 
 /// A chunk that lacks segments which the source announced is tried again at most so often.
 const MOST_ATTEMPTS: u32 = 3;
@@ -36,13 +36,14 @@ pub(super) struct Attempt<'a> {
     pub(super) order: Order,
     pub(super) job: JobId,
     pub(super) stats: JobStats,
+    turn: Turn,
     /// Lines for the job's log that are not in the ledger yet.
     log: String,
 }
 
 impl<'a> Attempt<'a> {
-    pub(super) fn new(place: &'a Workplace, feed: &'a Feed, order: Order, job: JobId) -> Self {
-        Self { place, feed, order, job, stats: JobStats::default(), log: String::new() }
+    pub(super) fn new(place: &'a Workplace, feed: &'a Feed, order: Order, job: JobId, turn: Turn) -> Self {
+        Self { place, feed, order, job, stats: JobStats::default(), turn, log: String::new() }
     }
 
     /// Runs it to its end, and writes that down, whatever it is.
@@ -228,6 +229,7 @@ impl<'a> Attempt<'a> {
     async fn store(&mut self, writer: &mut Writer, key: &str) -> Result<Digest> {
         let sha256 = writer.finish()?;
         failpoint::reach("capture-4-finished");
+        self.turn.store().await;
         self.place.observer.event(self.channel(), self.order.cell, Event::Storing);
         let digest = Digest { bytes: writer.spool.len(), sha256 };
         let (store, file) = (&self.feed.store, writer.spool.path().to_owned());
@@ -380,17 +382,5 @@ impl<'a> Attempt<'a> {
 
     pub(super) fn flush_log(&mut self) -> Result<()> {
         self.place.ledger.append_log(self.job, &std::mem::take(&mut self.log))
-    }
-}
-
-/// `audio=eng lacks 4s (404 Not Found), video=1 lacks 2s (…)`.
-fn summary(gaps: &[Gap]) -> String {
-    let one = |g: &Gap| format!("{} lacks {} ({})", g.track, human_duration(g.range.duration()), g.reason);
-    let shown: Vec<String> =
-        gaps.iter().filter(|g| g.reason != BEFORE_THE_ARCHIVE).take(3).map(one).collect();
-    match gaps.len().saturating_sub(shown.len()) {
-        0 => shown.join(", "),
-        more if shown.is_empty() => format!("{BEFORE_THE_ARCHIVE} ({more})"),
-        more => format!("{}, and {more} more", shown.join(", ")),
     }
 }

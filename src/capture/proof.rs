@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::grid::Cell;
 use crate::ledger::Gap;
-use crate::time::{Range, Ranges, Time};
+use crate::time::{Range, Ranges, Time, human_duration};
 
 /// What is known of one track of a chunk.
 #[derive(Debug, Clone)]
@@ -146,6 +146,18 @@ pub(crate) fn covers_more(now: &[Gap], before: &[Gap]) -> bool {
     let tracks = || now.iter().chain(before).map(|g| g.track.as_str());
     tracks().all(|t| lacks(now, t).minus(&lacks(before, t)).is_empty())
         && tracks().any(|t| !lacks(before, t).minus(&lacks(now, t)).is_empty())
+}
+
+/// `audio=eng lacks 4s (404 Not Found), video=1 lacks 2s (…)`.
+pub(crate) fn summary(gaps: &[Gap]) -> String {
+    let one = |g: &Gap| format!("{} lacks {} ({})", g.track, human_duration(g.range.duration()), g.reason);
+    let shown: Vec<String> =
+        gaps.iter().filter(|g| g.reason != BEFORE_THE_ARCHIVE).take(3).map(one).collect();
+    match gaps.len().saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more if shown.is_empty() => format!("{BEFORE_THE_ARCHIVE} ({more})"),
+        more => format!("{}, and {more} more", shown.join(", ")),
+    }
 }
 
 #[cfg(test)]
