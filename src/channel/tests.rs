@@ -374,6 +374,11 @@ fn npvr_toml_is_as_strict_as_a_channel() {
         Settings::parse("[state]\ndir = \"/var/x\"\n[check]\nparallel = 8\n", "npvr.toml").unwrap();
     assert_eq!((settings.state_dir.as_deref(), settings.parallel), (Some(Path::new("/var/x")), 8));
     assert_eq!(Settings::parse("", "npvr.toml").unwrap().parallel, Settings::PARALLEL);
+    for (text, bytes) in [("", 1_000_000_000), ("min_free = \"5GB\"", 5_000_000_000), ("min_free = \"0\"", 0)]
+    {
+        let settings = Settings::parse(&format!("[state]\n{text}"), "npvr.toml").unwrap();
+        assert_eq!(settings.min_free_bytes, bytes, "{text}");
+    }
     for (text, fraction) in [("", 0.2), ("0", 0.0), ("1", 1.0), ("0.05", 0.05), ("5e-2", 0.05)] {
         let text = if text.is_empty() { String::new() } else { format!("[prune]\nmax_fraction = {text}") };
         let settings = Settings::parse(&text, "npvr.toml").unwrap();
@@ -387,6 +392,8 @@ fn npvr_toml_is_as_strict_as_a_channel() {
         ("[defaults]\nmargn = 1", "line 2: unknown key \"margn\""),
         ("[state]\ndir = \"x\"", "line 2: state.dir must be an absolute path"),
         ("[state]\npath = \"x\"", "line 2: unknown key \"state.path\""),
+        ("[state]\nmin_free = \"1\"", "line 2: state.min_free: \"1\" is not a size: it has no unit"),
+        ("[state]\nmin_free = 0", "line 2: state.min_free must be a size, in quotes"),
         ("[check]\nparallel = 0", "line 2: check.parallel must be a whole number from 1 to 64"),
         ("[prune]\nmax_fraction = 1.1", "line 2: prune.max_fraction must be a number from 0 to 1, like 0.2"),
         ("[prune]\nmax_fraction = nan", "line 2: prune.max_fraction must be a number from 0 to 1"),
