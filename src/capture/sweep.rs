@@ -12,8 +12,9 @@ use crate::ledger::{CellRow, State};
 use crate::time::Range;
 
 /// Deletes the spool files of a channel whose cells are settled (a run was killed after the commit and before it deleted its
-/// spool), half-made replacements, and what other programs were writing for runs that are dead. `rows` are the channel's cells, sorted. A file that is locked is in use and stays; so
-/// does one of a cell that is still to be captured: it holds media.
+/// spool), half-made replacements, and what other programs were writing for runs that are dead. `rows` are the channel's
+/// cells, sorted. A file that is locked is in use and stays; so does one of a cell that is still to be captured: it holds
+/// media.
 ///
 /// # Errors
 /// A spool folder that cannot be read, a file that cannot be deleted.
