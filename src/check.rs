@@ -4,16 +4,20 @@
 //! lost first goes first, across channels. One channel's failure never stops another's; it is reported at the end. What
 //! another run is busy with is left to it.
 
+mod shortage;
+
 use std::collections::BinaryHeap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::task::{JoinError, JoinSet};
 
+pub use self::shortage::{Shortage, shortages};
 use crate::capture::{
-    BEFORE_THE_ARCHIVE, Captured, Feed, Order, Workplace, capture, spooled_until, sweep, write_off,
+    BEFORE_THE_ARCHIVE, Captured, Feed, Lanes, Order, Turn, Workplace, capture, spooled_until, sweep,
+    write_off,
 };
-use crate::channel::Channel;
+use crate::channel::{Channel, Engine};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::grid::Grid;
@@ -30,7 +34,7 @@ const ASKED_AT_ONCE: usize = 16;
 /// How a check goes about it.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Captures at once, over all channels.
+    /// Captures that fetch at once, over all channels; and as many that store.
     pub parallel: usize,
     /// Only decide; capture nothing, and write nothing down.
     pub dry_run: bool,
@@ -75,13 +79,13 @@ impl ChannelReport {
 }
 
 impl Done {
-    /// True for a failure, and for a loss that is news.
+    /// True for a failure, for a loss that is news, and for what there is no space for.
     pub fn is_problem(&self) -> bool {
         match &self.result {
             Ok(Captured::Partial { gaps, news }) => {
                 *news && gaps.iter().any(|g| g.reason != BEFORE_THE_ARCHIVE)
             }
-            Ok(Captured::Lost) | Err(_) => true,
+            Ok(Captured::Lost | Captured::NoSpace(_)) | Err(_) => true,
             Ok(_) => false,
         }
     }
@@ -103,16 +107,17 @@ pub async fn check(place: Arc<Workplace>, channels: Vec<Channel>, options: &Opti
         asking: JoinSet::new(),
         captures: JoinSet::new(),
     };
+    let lanes = Lanes::new(options.parallel);
     let mut waiting = channels.into_iter();
     loop {
         while run.asking.len() < ASKED_AT_ONCE {
             let Some(channel) = waiting.next() else { break };
             run.ask(channel);
         }
-        run.start_captures();
         tokio::select! {
             Some(asked) = run.asking.join_next() => run.answered(finished(asked)),
             Some(ended) = run.captures.join_next() => run.captured(finished(ended)),
+            turn = lanes.turn(), if !run.queue.is_empty() => run.start(turn),
             else => break,
         }
     }
@@ -186,15 +191,14 @@ impl Run {
         self.reports.push(report);
     }
 
-    fn start_captures(&mut self) {
-        while self.captures.len() < self.options.parallel {
-            let Some(next) = self.queue.pop() else { break };
-            let place = Arc::clone(&self.place);
-            self.captures.spawn(async move {
-                let result = next.carry_out(&place).await;
-                (next.channel, Done { decision: next.decision, result })
-            });
-        }
+    /// Begins the most urgent of all that is to be done.
+    fn start(&mut self, turn: Turn) {
+        let Some(next) = self.queue.pop() else { return };
+        let place = Arc::clone(&self.place);
+        self.captures.spawn(async move {
+            let result = next.carry_out(&place, turn).await;
+            (next.channel, Done { decision: next.decision, result })
+        });
     }
 
     fn captured(&mut self, (channel, done): (usize, Done)) {
@@ -214,12 +218,12 @@ struct Queued {
 }
 
 impl Queued {
-    async fn carry_out(&self, place: &Workplace) -> Result<Captured> {
+    async fn carry_out(&self, place: &Workplace, turn: Turn) -> Result<Captured> {
         let (cell, last_chance) = (self.decision.cell, self.decision.last_chance);
         let whole = self.action == Action::Capture;
         let order = Order { cell, whole, last_chance, attempts: self.attempts, since: self.since };
         if self.action != Action::WriteOff {
-            return capture(place, &self.feed, order).await;
+            return capture(place, &self.feed, order, turn).await;
         }
         let name = self.feed.channel.name.as_str();
         let news = write_off(place, name, order, &self.tracks, &self.decision.reason)?;
@@ -305,7 +309,14 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
 fn rules(place: &Workplace, channel: &Channel, since: Time) -> Result<Rules> {
     let pruned = place.ledger.pruned(channel.name.as_str())?;
     let since = pruned.map_or(since, |pruned| since.max(pruned));
-    Ok(Rules { grid: channel.grid, retention: channel.archive_length, margin: channel.margin, since })
+    Ok(Rules {
+        grid: channel.grid,
+        retention: channel.archive_length,
+        margin: channel.margin,
+        // Another program is given a whole cell, once.
+        pieces: channel.engine == Engine::Native,
+        since,
+    })
 }
 
 /// From when on the archive can answer for what the source holds. Where all of that ended before the archive `since` began

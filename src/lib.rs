@@ -20,7 +20,7 @@
 //! | 3 | [`plan`], [`retention`], `clip`, `playlist` | pure decisions, and what is written of them |
 //! | 4 | [`clock`], [`failpoint`] | the only reader of the real time; where a test can kill the program |
 //! | 5 | [`channels`], [`ledger`], [`store`], [`source`] | ports: a trait, its promises, one suite for all adapters behind it |
-//! | 6 | [`capture`] | one cell, from segments to a chunk: the order of effects |
+//! | 6 | [`capture`] | one cell, from segments to a chunk, by npvr itself or by another program: the order of effects |
 //! | 6b | [`check`], [`prune`], [`verify`], [`status`] | what the subcommands do, each for itself |
 //! | 7 | `http`, [`sim`] | routes → answers; a simulated live origin to rehearse with |
 //! | 8 | [`cli`] | one file a subcommand; exit codes; the only printing |
@@ -49,10 +49,12 @@
 //! 5. A kill at any instant loses no stored media and needs no hand: the next run carries on.
 //!    Tests: `killed_while_fragments_are_written_the_next_run_fetches_what_is_not_whole`,
 //!    `killed_after_the_commit_the_next_run_deletes_the_spool`,
-//!    `what_is_whole_in_the_spool_is_not_fetched_again_and_what_may_be_torn_is`.
+//!    `what_is_whole_in_the_spool_is_not_fetched_again_and_what_may_be_torn_is`,
+//!    `killed_after_any_step_the_next_run_carries_on`.
 //! 6. Media bytes are untouched: every `mdat` is the source's; decode times are on the Unix epoch, in the source's timescale.
 //!    Tests: `a_publishing_point_is_archived_whole_and_asked_once_when_nothing_is_new`,
-//!    `a_placed_fragment_reads_back_as_placed_and_its_media_is_untouched`.
+//!    `a_placed_fragment_reads_back_as_placed_and_its_media_is_untouched`,
+//!    `a_channel_is_archived_by_the_program_and_the_media_is_that_of_our_own_engine`.
 //! 7. Each segment is in exactly one chunk: the one whose cell holds its start (exact rational comparison). Joined chunks
 //!    have no hole and no overlap.
 //!    Tests: `dash_by_time_is_archived_whole_and_asked_once_when_nothing_is_new`, `cells_tile_any_range`,
@@ -69,7 +71,8 @@
 //!     `holes_are_told_apart_by_their_reasons`, `a_head_that_the_source_was_not_seen_to_hold_is_a_gap`,
 //!     `a_track_without_a_fragment_lacks_the_whole_cell`.
 //! 11. Secrets are in no log, job, command line, error, status, or HTTP answer.
-//!     Test: `secrets_are_in_no_output_no_log_and_no_ledger_whatever_goes_wrong`.
+//!     Tests: `secrets_are_in_no_output_no_log_and_no_ledger_whatever_goes_wrong`,
+//!     `the_licence_and_the_secrets_of_urls_are_in_no_line`.
 //! 12. Memory does not grow with chunk length, bitrate, archive size or the number of channels.
 //!     Tests: `a_manifest_without_an_end_is_given_up_with_bounded_memory`,
 //!     `a_segment_without_an_end_is_given_up_with_bounded_memory`; the bench measures the peak of a large chunk.

@@ -26,6 +26,8 @@ pub struct Rules {
     pub retention: Duration,
     /// What would be lost within this time of being ready is captured before its cell ends.
     pub margin: Duration,
+    /// False if a cell can only be captured whole.
+    pub pieces: bool,
     /// The archive is answerable from here on: what was gone before the channel was added is not lost.
     pub since: Time,
 }
@@ -279,14 +281,22 @@ impl<'a> Assessment<'a> {
             self.timeline.common_end().map_or(Duration::ZERO, |end| self.cell.end().plus(settle).since(end));
         let ready_at = self.timeline.now.plus(to_go);
         match self.deadline() {
-            Some(deadline) if deadline < ready_at.plus(self.rules.margin) && self.has_begun() => Decision {
-                action: Some(Action::CapturePiece),
-                last_chance: self.is_urgent(),
-                deadline: Some(deadline),
-                ..self.settled(Standing::AtRisk, "the window is too short to wait for its end")
-            },
+            Some(deadline) if deadline < ready_at.plus(self.rules.margin) && self.has_begun() => {
+                self.begin_early(deadline)
+            }
             _ => self.not_due(),
         }
+    }
+
+    /// It would be lost before it can be captured whole.
+    fn begin_early(&self, deadline: Time) -> Decision {
+        let reason = "the window is too short to wait for its end".to_owned();
+        let (action, reason) = match self.rules.pieces {
+            true => (Some(Action::CapturePiece), reason),
+            false => (None, reason + ", and the engine captures whole chunks only"),
+        };
+        let last_chance = self.is_urgent();
+        Decision { action, last_chance, deadline: Some(deadline), ..self.settled(Standing::AtRisk, &reason) }
     }
 
     /// False if no segment starts in it yet: what is held of it is the end of one that starts before it.

@@ -1,9 +1,13 @@
 //! Tracks: one rendition of one medium, how it is named, and how a channel file selects it.
 
+mod language;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use language::is_same_language;
 
 use crate::error::{Error, Kind};
 

@@ -73,18 +73,23 @@ async fn read_back(
     if (found.digest.bytes, found.digest.sha256) != (stored.bytes, stored.sha256) {
         return Err(wrong("its bytes are not those that were written"));
     }
-    let contents = found.contents.filter(|c| c.finished).ok_or_else(|| wrong("it is not finished"))?;
+    let contents = found.contents.filter(|c| c.whole).ok_or_else(|| wrong("it is not finished"))?;
     let kept =
         ledger.index(channel, row.cell)?.ok_or_else(|| wrong("the ledger has no fragment index of it"))?;
-    if Index::decode(&kept).with_context(of_chunk)? != contents.index {
+    let kept = Index::decode(&kept).with_context(of_chunk)?;
+    // The file knows its own numbers of tracks; the ledger also their ids.
+    let mut as_in_file = kept.clone();
+    as_in_file.number(|file_track_id| file_track_id);
+    if as_in_file != contents.index {
         return Err(wrong("its fragments are not those of the ledger's index"));
     }
-    Ok(contents.index)
+    Ok(kept)
 }
 
 /// Compares the start of each track with its end in the chunk before.
 fn join(row: &CellRow, index: &Index, ends: &mut BTreeMap<u32, End>, problems: &mut Vec<String>) {
-    for track in &index.tracks {
+    // Those with an id: the file of another program may have tracks that are none of the channel's.
+    for track in index.tracks.iter().filter(|track| track.track_id != 0) {
         let (Some(first), Some(last)) = (track.fragments.first(), track.fragments.last()) else { continue };
         let longest = track.fragments.iter().map(|f| u64::from(f.duration_ticks)).max().unwrap_or(0);
         if let Some((cell, end, timescale)) = ends.get(&track.track_id)

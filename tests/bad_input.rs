@@ -336,6 +336,7 @@ fn a_full_disk_fails_the_cells_and_with_room_again_everything_is_archived() {
     let live = Live::holding(2);
     let site = Site::new();
     site.channel("news", live.url("news"), "");
+    std::fs::write(site.config().join("npvr.toml"), "[state]\nmin_free = \"0\"\n").unwrap();
     std::fs::create_dir_all(site.state()).unwrap();
     // The disk is gone with the namespace, so everything happens in one shell. The ledger is made first; what the ballast
     // leaves is less than a chunk.

@@ -50,6 +50,7 @@ pub(crate) fn plan_a_week() -> Result<Vec<Figure>> {
             grid: Grid::new(Duration::from_secs(300))?,
             retention,
             margin: Duration::from_secs(120),
+            pieces: true,
             since,
         };
         let decisions = black_box(plan(&rules, &timeline, &[]));

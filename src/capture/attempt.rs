@@ -7,19 +7,20 @@ use super::batch::{Wanted, wanted, watermark};
 use super::before;
 use super::contents::Contents;
 use super::progress::Progress;
-use super::proof::{Evidence, gaps};
+use super::proof::{Evidence, covers_more, gaps, summary};
 use super::spool::Spool;
 use super::stored::{ReadBack, holds_all, read_back};
 use super::transfer::{Inits, Transfer};
 use super::writer::{Writer, WriterTrack};
-use super::{BEFORE_THE_ARCHIVE, Captured, Event, Feed, Order, Workplace};
+use super::{Captured, Event, Feed, Order, Turn, Workplace};
+use crate::channel::Engine;
 use crate::clock;
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::ledger::{Commit, Coverage, Gap, JobId, JobStats, Stored};
 use crate::source::TrackListing;
 use crate::store::Digest;
-use crate::time::{Ranges, Time, human_duration};
+use crate::time::{Ranges, Time};
 
 /// A chunk that lacks segments which the source announced is tried again at most so often.
 const MOST_ATTEMPTS: u32 = 3;
@@ -30,25 +31,30 @@ const LONGEST_RETRY: Duration = Duration::from_secs(3_600);
 
 /// An attempt, and its job.
 pub(super) struct Attempt<'a> {
-    place: &'a Workplace,
-    feed: &'a Feed,
-    order: Order,
-    job: JobId,
-    stats: JobStats,
+    pub(super) place: &'a Workplace,
+    pub(super) feed: &'a Feed,
+    pub(super) order: Order,
+    pub(super) job: JobId,
+    pub(super) stats: JobStats,
+    turn: Turn,
     /// Lines for the job's log that are not in the ledger yet.
     log: String,
 }
 
 impl<'a> Attempt<'a> {
-    pub(super) fn new(place: &'a Workplace, feed: &'a Feed, order: Order, job: JobId) -> Self {
-        Self { place, feed, order, job, stats: JobStats::default(), log: String::new() }
+    pub(super) fn new(place: &'a Workplace, feed: &'a Feed, order: Order, job: JobId, turn: Turn) -> Self {
+        Self { place, feed, order, job, stats: JobStats::default(), turn, log: String::new() }
     }
 
     /// Runs it to its end, and writes that down, whatever it is.
     pub(super) async fn run(mut self, spool: Spool, progress: Progress) -> Result<Captured> {
         let what = if self.order.whole { "capture" } else { "capture a piece" };
         self.note(format!("{what} of {}", self.order.cell));
-        let result = match self.fill(spool, progress).await {
+        let filled = match &self.feed.channel.engine {
+            Engine::Native => self.fill(spool, progress).await,
+            Engine::Unified(unified) => self.fill_by_program(unified, spool, progress).await,
+        };
+        let result = match filled {
             Ok(writer) if !self.order.whole => self.leave_open(&writer),
             Ok(writer) => self.close(writer).await,
             Err(e) => Err(e),
@@ -56,8 +62,13 @@ impl<'a> Attempt<'a> {
         result.map_err(|e| self.fail(e))
     }
 
-    /// Step 3: everything that can be had goes into the spool.
+    /// Step 3 by the native engine: everything that can be had goes into the spool.
     async fn fill(&mut self, mut spool: Spool, mut progress: Progress) -> Result<Writer> {
+        if progress.unified {
+            // The other engine's file: a fragment of ours has no place in it.
+            spool.start_over()?;
+            progress = Progress::default();
+        }
         let mut contents = spool.contents()?;
         if progress.tracks.is_empty() && contents.as_ref().is_some_and(|c| c.finished) {
             // Committed, and killed before the spool was deleted: a chunk that is stored, and no part of this attempt.
@@ -99,7 +110,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// The segments of the cell. Where the source no longer knows the range, what is in the spool is all there will be.
-    async fn list(&self, spooled: Option<&Contents>) -> Result<Vec<TrackListing>> {
+    pub(super) async fn list(&self, spooled: Option<&Contents>) -> Result<Vec<TrackListing>> {
         match self.feed.source.list(self.order.cell.range()).await {
             Err(e) if spooled.is_some() && matches!(e.kind(), Kind::Expired | Kind::NotFound) => {
                 Ok(Vec::new())
@@ -163,7 +174,7 @@ impl<'a> Attempt<'a> {
         result.and(kept).map(|()| writer)
     }
 
-    fn checkpoint(&self, progress: &Progress) -> Result<()> {
+    pub(super) fn checkpoint(&self, progress: &Progress) -> Result<()> {
         self.place.ledger.checkpoint(self.job, &progress.text(), self.stats)
     }
 
@@ -218,6 +229,7 @@ impl<'a> Attempt<'a> {
     async fn store(&mut self, writer: &mut Writer, key: &str) -> Result<Digest> {
         let sha256 = writer.finish()?;
         failpoint::reach("capture-4-finished");
+        self.turn.store().await;
         self.place.observer.event(self.channel(), self.order.cell, Event::Storing);
         let digest = Digest { bytes: writer.spool.len(), sha256 };
         let (store, file) = (&self.feed.store, writer.spool.path().to_owned());
@@ -242,7 +254,8 @@ impl<'a> Attempt<'a> {
             Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Corrupt) => return Ok(None),
             read => read.with_context(of_chunk)?,
         };
-        let Some(contents) = contents.filter(|c| c.finished) else { return Ok(None) };
+        let Some(mut contents) = contents.filter(|c| c.whole) else { return Ok(None) };
+        contents.number_as(&writer.index);
         // With the same fragments and other bytes it is damaged, or ours is no worse.
         let ours_holds_all = holds_all(&writer.index, &contents.index);
         if digest == *ours || (holds_all(&contents.index, &writer.index) && !ours_holds_all) {
@@ -259,10 +272,11 @@ impl<'a> Attempt<'a> {
     }
 
     /// What the chunk lacks, by the fragments that are in it, and by the last ones of the cell before.
-    fn prove(&self, writer: &Writer) -> Result<Vec<Gap>> {
+    pub(super) fn prove(&self, writer: &Writer) -> Result<Vec<Gap>> {
         let evidence = writer.progress.tracks.iter().map(|(name, track)| Evidence {
             name: name.clone(),
             fragments: track.id.map_or_else(Vec::new, |id| writer.presented(id)),
+            segment: track.segment,
             seen: track.seen.clone(),
             before_ends: None,
         });
@@ -358,37 +372,15 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn channel(&self) -> &str {
+    pub(super) fn channel(&self) -> &str {
         self.feed.channel.name.as_str()
     }
 
-    fn note(&mut self, line: String) {
+    pub(super) fn note(&mut self, line: String) {
         let _ = writeln!(self.log, "{} {line}", clock::now());
     }
 
-    fn flush_log(&mut self) -> Result<()> {
+    pub(super) fn flush_log(&mut self) -> Result<()> {
         self.place.ledger.append_log(self.job, &std::mem::take(&mut self.log))
-    }
-}
-
-/// True if `now` lacks nothing that `before` had, and less than that.
-fn covers_more(now: &[Gap], before: &[Gap]) -> bool {
-    let lacks = |gaps: &[Gap], track: &str| -> Ranges {
-        gaps.iter().filter(|g| g.track == track).map(|g| g.range).collect()
-    };
-    let tracks = || now.iter().chain(before).map(|g| g.track.as_str());
-    tracks().all(|t| lacks(now, t).minus(&lacks(before, t)).is_empty())
-        && tracks().any(|t| !lacks(before, t).minus(&lacks(now, t)).is_empty())
-}
-
-/// `audio=eng lacks 4s (404 Not Found), video=1 lacks 2s (…)`.
-fn summary(gaps: &[Gap]) -> String {
-    let one = |g: &Gap| format!("{} lacks {} ({})", g.track, human_duration(g.range.duration()), g.reason);
-    let shown: Vec<String> =
-        gaps.iter().filter(|g| g.reason != BEFORE_THE_ARCHIVE).take(3).map(one).collect();
-    match gaps.len().saturating_sub(shown.len()) {
-        0 => shown.join(", "),
-        more if shown.is_empty() => format!("{BEFORE_THE_ARCHIVE} ({more})"),
-        more => format!("{}, and {more} more", shown.join(", ")),
     }
 }

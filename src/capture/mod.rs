@@ -17,13 +17,16 @@ mod attempt;
 mod batch;
 mod before;
 mod contents;
+mod lanes;
 mod place;
 mod progress;
 mod proof;
+mod space;
 mod spool;
 mod stored;
 mod sweep;
 mod transfer;
+mod unified;
 mod writer;
 
 use std::path::PathBuf;
@@ -42,17 +45,16 @@ use crate::failpoint;
 use crate::grid::Cell;
 use crate::ledger::{Claimed, Gap, Ledger};
 use crate::source::Source;
-use crate::store::Store;
+use crate::store::{Space, Store};
 use crate::time::{Range, Time};
 
 pub use self::contents::{Contents, read_contents};
+pub use self::lanes::{Lanes, Turn};
 pub use self::progress::spooled_until;
 pub use self::proof::BEFORE_THE_ARCHIVE;
 pub use self::stored::{ReadBack, read_back};
 pub use self::sweep::{sweep, sweep_orphans};
-
-/// The name of this engine in jobs.
-pub const NATIVE: &str = "native";
+pub use self::unified::{BECOME, become_program};
 
 /// Segments in flight take at most so many bytes, over all captures of a process.
 const ROOM_BYTES: u64 = 24 << 20;
@@ -67,6 +69,8 @@ pub struct Workplace {
     pub host: String,
     /// Who is told how it goes.
     pub observer: Arc<dyn Observer>,
+    /// How much is to stay free where the spool is, and where a store on disk is, in bytes; 0 asks for nothing.
+    pub min_free_bytes: u64,
     room: Arc<Semaphore>,
 }
 
@@ -104,6 +108,8 @@ pub enum Captured {
     AlreadyThere,
     /// Its former chunk is being deleted, and goes first.
     Deleting,
+    /// It was not begun: this folder has less free space than is to stay free.
+    NoSpace(Space),
     /// A piece more of it is in the spool.
     Piece,
     /// Its chunk is stored, whole.
@@ -145,7 +151,7 @@ pub trait Observer: Send + Sync {
 }
 
 impl Workplace {
-    /// A workplace with the whole memory budget.
+    /// A workplace with the whole memory budget, which asks for no free space.
     pub fn new(
         ledger: Arc<dyn Ledger>,
         spool: PathBuf,
@@ -153,7 +159,8 @@ impl Workplace {
         observer: Arc<dyn Observer>,
     ) -> Workplace {
         let units = usize::try_from(ROOM_BYTES / ROOM_UNIT).unwrap_or(1);
-        Workplace { ledger, spool, host, observer, room: Arc::new(Semaphore::new(units)) }
+        let room = Arc::new(Semaphore::new(units));
+        Workplace { ledger, spool, host, observer, min_free_bytes: 0, room }
     }
 
     /// Room for `bytes` in memory; waits until there is some. Anything larger than the whole budget gets all of it.
@@ -178,19 +185,22 @@ impl Workplace {
 ///
 /// # Errors
 /// What went wrong, with channel and chunk. The job and the row have it too, and the next attempt goes on from the spool.
-pub async fn capture(place: &Workplace, feed: &Feed, order: Order) -> Result<Captured> {
+pub async fn capture(place: &Workplace, feed: &Feed, order: Order, turn: Turn) -> Result<Captured> {
     let name = feed.channel.name.as_str();
+    if let Some(space) = space::lacking(place, feed, order.cell).await? {
+        return Ok(Captured::NoSpace(space));
+    }
     let Some(spool) = Spool::lock(&place.spool, name, order.cell)? else { return Ok(Captured::Busy) };
     failpoint::reach("capture-1-locked");
     let (now, pid) = (clock::now(), std::process::id());
-    let claimed = place.ledger.claim(name, order.cell, NATIVE, now, &place.host, pid)?;
+    let claimed = place.ledger.claim(name, order.cell, feed.channel.engine.name(), now, &place.host, pid)?;
     let (id, progress) = match claimed {
         Claimed::Job { id, progress } => (id, progress),
         Claimed::Complete => return spool.remove().map(|()| Captured::AlreadyThere),
         Claimed::Deleting => return spool.remove().map(|()| Captured::Deleting),
     };
     failpoint::reach("capture-2-claimed");
-    let attempt = Attempt::new(place, feed, order, id);
+    let attempt = Attempt::new(place, feed, order, id, turn);
     let result = attempt.run(spool, Progress::read(progress.as_deref())).await;
     place.observer.event(name, order.cell, Event::Ended);
     result

@@ -1,6 +1,7 @@
 //! What a capture leaves behind for the next one, beside the spool file: a small text in the cell's ledger row.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,9 @@ use crate::time::{Range, Ranges, Time};
 pub(crate) struct Progress {
     /// Everything before this is in the spool, or known to be missing.
     pub(crate) until: Option<Time>,
+    /// True if what is in the spool was made by another program: the `unified` engine.
+    #[serde(default)]
+    pub(crate) unified: bool,
     /// By track name.
     pub(crate) tracks: BTreeMap<String, TrackProgress>,
     /// Segments that were given up: track, range, reason.
@@ -25,6 +29,12 @@ pub(crate) struct Progress {
 pub(crate) struct TrackProgress {
     /// Its id in the chunk file, once it has a fragment there.
     pub(crate) id: Option<u32>,
+    /// Its number in the file, where another program gave it one of its own.
+    #[serde(default)]
+    pub(crate) file_id: Option<u32>,
+    /// How long the source's segments are at most, where fragments need not be segments.
+    #[serde(default)]
+    pub(crate) segment: Option<Duration>,
     /// What the source was seen to hold of it in and around the cell.
     pub(crate) seen: Ranges,
     /// The end of the last segment that is in the spool as a whole, as the manifest announced it.

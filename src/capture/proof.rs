@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::grid::Cell;
 use crate::ledger::Gap;
-use crate::time::{Range, Ranges, Time};
+use crate::time::{Range, Ranges, Time, human_duration};
 
 /// What is known of one track of a chunk.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub(crate) struct Evidence {
     pub(crate) name: String,
     /// What each of its fragments presents, in file order.
     pub(crate) fragments: Vec<Range>,
+    /// How long the source's segments are at most; `None` where each fragment is one of them.
+    pub(crate) segment: Option<Duration>,
     /// What the source was seen to hold of it, neighbours of the cell included.
     pub(crate) seen: Ranges,
     /// Where the chunk of the cell before ends, if it is known: its last segment may reach into this cell.
@@ -28,8 +30,13 @@ pub const BEFORE_THE_ARCHIVE: &str = "the archive begins later";
 /// The gaps of a chunk, by track, then time. A hole of up to half a segment is none.
 pub(crate) fn gaps(cell: Cell, since: Time, tracks: &[Evidence], misses: &[Gap]) -> Vec<Gap> {
     // A track of which nothing is there has no length of its own to go by.
-    let usual = tracks.iter().map(|track| longest_of(&track.fragments)).max().unwrap_or_default();
+    let usual = tracks.iter().map(longest).max().unwrap_or_default();
     tracks.iter().flat_map(|track| track_gaps(cell, since, track, misses, usual)).collect()
+}
+
+/// The longest segment of a track.
+fn longest(track: &Evidence) -> Duration {
+    track.segment.unwrap_or_else(|| longest_of(&track.fragments))
 }
 
 fn longest_of(ranges: &[Range]) -> Duration {
@@ -38,7 +45,7 @@ fn longest_of(ranges: &[Range]) -> Duration {
 
 fn track_gaps(cell: Cell, since: Time, track: &Evidence, misses: &[Gap], usual: Duration) -> Vec<Gap> {
     let missed: Vec<Range> = misses.iter().filter(|m| m.track == track.name).map(|m| m.range).collect();
-    let longest = if track.fragments.is_empty() { usual } else { longest_of(&track.fragments) };
+    let longest = if track.fragments.is_empty() { usual } else { longest(track) };
     let half = longest / 2;
     let mut covered = Ranges::none();
     for fragment in &track.fragments {
@@ -131,6 +138,28 @@ fn merge(mut gaps: Vec<Gap>) -> Vec<Gap> {
     gaps
 }
 
+/// True if `now` lacks nothing that `before` had, and less than that.
+pub(crate) fn covers_more(now: &[Gap], before: &[Gap]) -> bool {
+    let lacks = |gaps: &[Gap], track: &str| -> Ranges {
+        gaps.iter().filter(|g| g.track == track).map(|g| g.range).collect()
+    };
+    let tracks = || now.iter().chain(before).map(|g| g.track.as_str());
+    tracks().all(|t| lacks(now, t).minus(&lacks(before, t)).is_empty())
+        && tracks().any(|t| !lacks(before, t).minus(&lacks(now, t)).is_empty())
+}
+
+/// `audio=eng lacks 4s (404 Not Found), video=1 lacks 2s (…)`.
+pub(crate) fn summary(gaps: &[Gap]) -> String {
+    let one = |g: &Gap| format!("{} lacks {} ({})", g.track, human_duration(g.range.duration()), g.reason);
+    let shown: Vec<String> =
+        gaps.iter().filter(|g| g.reason != BEFORE_THE_ARCHIVE).take(3).map(one).collect();
+    match gaps.len().saturating_sub(shown.len()) {
+        0 => shown.join(", "),
+        more if shown.is_empty() => format!("{BEFORE_THE_ARCHIVE} ({more})"),
+        more => format!("{}, and {more} more", shown.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,7 +181,7 @@ mod tests {
     fn track(starts: &[i64], seen: &[Range]) -> Evidence {
         let fragments = starts.iter().map(|s| range(*s, s + 2_000)).collect();
         let seen = seen.iter().copied().collect();
-        Evidence { name: "audio=1".into(), fragments, seen, before_ends: None }
+        Evidence { name: "audio=1".into(), fragments, segment: None, seen, before_ends: None }
     }
 
     fn found(track: Evidence, misses: &[Gap]) -> Vec<(Range, String)> {
@@ -243,6 +272,16 @@ mod tests {
             found(track(&[10_000, 13_500, 15_500, 17_500, 19_500], &[range(0, 12_000)]), &[]).len(),
             1
         );
+    }
+
+    #[test]
+    fn a_fragment_that_is_longer_than_a_segment_hides_no_hole() {
+        let fragments = vec![range(10_000, 17_500)];
+        let evidence = Evidence { fragments, ..track(&[], &[range(0, 30_000)]) };
+        assert_eq!(found(evidence.clone(), &[]), [], "half of so long a segment may be missing");
+        let evidence = Evidence { segment: Some(Duration::from_secs(2)), ..evidence };
+        let lost = "it left the window before it was captured".to_owned();
+        assert_eq!(found(evidence, &[]), [(range(17_500, 20_000), lost)]);
     }
 
     #[test]

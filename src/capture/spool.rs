@@ -16,6 +16,10 @@ use sha2::{Digest, Sha256};
 use super::contents::{Contents, read_contents};
 use crate::error::{Context, Error, Kind, Result};
 use crate::grid::Cell;
+use crate::ledger::JobId;
+
+/// The extension of another program's own file, by which the program knows what to write.
+pub(crate) const PART: &str = "ismv";
 
 /// Read and hash at once, in bytes.
 const BLOCK: usize = 256 * 1024;
@@ -79,6 +83,13 @@ impl Spool {
         Ok(contents)
     }
 
+    /// What another program put there, if it is whole. Changes nothing, whatever stands behind its last fragment.
+    pub(crate) fn read_whole(&mut self) -> Result<Option<Contents>> {
+        let contents = read_contents(&mut self.file, self.len);
+        let contents = contents.with_context(|| format!("read {}", self.path.display()))?;
+        Ok(contents.filter(|c| c.whole))
+    }
+
     /// Where the next byte goes.
     pub(crate) fn len(&self) -> u64 {
         self.len
@@ -103,7 +114,25 @@ impl Spool {
 
     /// Begins again with an empty file. The old one is left as it is: it may have a second name in the archive.
     pub(crate) fn start_over(&mut self) -> Result<()> {
-        self.replace(&[], self.len)
+        if self.len == 0 { Ok(()) } else { self.replace(&[], self.len) }
+    }
+
+    /// A path beside the spool for the file of another program, which no other attempt has.
+    pub(crate) fn part(&self, job: JobId) -> PathBuf {
+        self.path.with_extension(format!("{job}.{PART}"))
+    }
+
+    /// Takes the file at `path`, which another program has finished, in place of the old one.
+    pub(crate) fn take(&mut self, path: &Path) -> Result<()> {
+        let take = || -> Result<(File, u64)> {
+            let file = OpenOptions::new().read(true).write(true).open(path)?;
+            file.try_lock().map_err(|_| Error::new(Kind::Busy, "another process has it"))?;
+            let len = file.metadata()?.len();
+            std::fs::rename(path, &self.path)?;
+            Ok((file, len))
+        };
+        (self.file, self.len) = take().with_context(|| format!("take {}", path.display()))?;
+        Ok(())
     }
 
     /// Takes a new file in place of the old one: `head`, and what the old one has from `from` on. The new file is locked

@@ -2,17 +2,19 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::path::Path;
 
 use super::Workplace;
-use super::spool::Spool;
+use super::spool::{PART, Spool};
 use crate::error::{Context, Kind, Result};
 use crate::grid::Cell;
 use crate::ledger::{CellRow, State};
 use crate::time::Range;
 
 /// Deletes the spool files of a channel whose cells are settled (a run was killed after the commit and before it deleted its
-/// spool), and half-made replacements. `rows` are the channel's cells, sorted. A file that is locked is in use and stays; so
-/// does one of a cell that is still to be captured: it holds media.
+/// spool), half-made replacements, and what other programs were writing for runs that are dead. `rows` are the channel's
+/// cells, sorted. A file that is locked is in use and stays; so does one of a cell that is still to be captured: it holds
+/// media.
 ///
 /// # Errors
 /// A spool folder that cannot be read, a file that cannot be deleted.
@@ -50,6 +52,10 @@ fn sweep_each(place: &Workplace, channel: &str, of_no_use: impl Fn(Cell) -> Resu
     let mut deleted = 0;
     for entry in entries {
         let path = entry.with_context(|| format!("read {}", folder.display()))?.path();
+        if path.extension() == Some(OsStr::new(PART)) {
+            deleted += u64::from(sweep_part(place, channel, &path)?);
+            continue;
+        }
         let cell = path.file_stem().and_then(OsStr::to_str).and_then(|stem| stem.parse::<Range>().ok());
         let Some(cell) = cell.map(Cell::from_range) else { continue };
         if path.extension() == Some(OsStr::new("new")) {
@@ -69,4 +75,17 @@ fn sweep_each(place: &Workplace, channel: &str, of_no_use: impl Fn(Cell) -> Resu
         }
     }
     Ok(deleted)
+}
+
+/// Deletes `CELL.JOB.ismv` if nobody works on its cell. A program that lives on may still write to it, and nobody reads that.
+fn sweep_part(place: &Workplace, channel: &str, path: &Path) -> Result<bool> {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let cell = name.split('.').next().and_then(|cell| cell.parse::<Range>().ok()).map(Cell::from_range);
+    if !cell.is_some_and(|cell| place.is_free(channel, cell)) {
+        return Ok(false);
+    }
+    match fs::remove_file(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true).with_context(|| format!("delete {}", path.display())),
+    }
 }

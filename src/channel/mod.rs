@@ -5,6 +5,7 @@
 //! password that is kept elsewhere; `channels` does the reading.
 
 mod bucket;
+mod engine;
 mod keys;
 mod name;
 mod rate;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use url::Url;
 
 pub use bucket::{S3, S3Keys};
+pub use engine::{Engine, Unified};
 pub use keys::{Form, KEYS, Key, nearest};
 pub use name::Name;
 pub use rate::{format_rate, parse_rate};
@@ -40,6 +42,8 @@ pub struct Channel {
     /// Where the live stream is; http or https, without user and password. Its query may hold a token: show it with
     /// `source::redacted`.
     pub url: Url,
+    /// What captures it.
+    pub engine: Engine,
     /// False if `check` is to leave it alone.
     pub enabled: bool,
     /// Its grid: how long a chunk is.

@@ -136,7 +136,8 @@ impl Layer {
             } else if holds_keys(&name) {
                 fail(document.fault(offset, format!("{name} must be a table: [{name}]")));
             } else {
-                fail(unknown(document, offset, &name));
+                let tables = ["disk", "s3", "unified"];
+                fail(document.unknown(offset, &name, KEYS.iter().map(|k| k.name).chain(tables)));
             }
         }
     }
@@ -167,16 +168,6 @@ fn typed(form: Form, value: &DeValue<'_>) -> Option<Value> {
             texts.collect::<Option<_>>().map(Value::List)
         }
         _ => None,
-    }
-}
-
-/// An unknown key; some are known to other versions.
-fn unknown(document: &Document<'_>, offset: usize, name: &str) -> Error {
-    match name {
-        "engine" => document
-            .fault(offset, "this version has no choice of engine yet")
-            .hint("leave engine out: npvr captures by itself"),
-        _ => document.unknown(offset, name, KEYS.iter().map(|k| k.name).chain(["disk", "s3"])),
     }
 }
 

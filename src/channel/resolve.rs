@@ -28,7 +28,7 @@ const SESSION_TOKENS: [&str; 3] = ["s3.session_token", "s3.session_token_file", 
 
 /// Keys of which at most one can hold: a layer that sets one puts out the others in the layers below. With a star at its end
 /// a name stands for all that begin so.
-const RIVALS: [&[&str]; 8] = [
+const RIVALS: [&[&str]; 9] = [
     &PASSWORDS,
     &ACCESS_KEYS,
     &SECRET_KEYS,
@@ -37,6 +37,7 @@ const RIVALS: [&[&str]; 8] = [
     &["s3.secret_key*", "s3.profile"],
     &["s3.session_token*", "s3.profile"],
     &["disk.*", "s3.*"],
+    &["unified.licence_file", "unified.licence_env"],
 ];
 
 /// Request headers that npvr sets by itself, and that would break the answer if set by hand.
@@ -69,11 +70,13 @@ impl Channel {
         let grid = values.need("chunk_duration", |text| Grid::new(parse_duration(text)?))?;
         let archive_length = values.need("archive_length", between(grid.duration(), MAX_ARCHIVE))?;
         let second = Duration::from_secs(1);
+        let url = values
+            .need("channel_url", parse_url)
+            .map_err(|e| e.hint("write it like channel_url = \"https://example.com/live/news.isml\""))?;
         let channel = Channel {
             name: name.clone(),
-            url: values
-                .need("channel_url", parse_url)
-                .map_err(|e| e.hint("write it like channel_url = \"https://example.com/live/news.isml\""))?,
+            engine: values.engine(&url, look_up)?,
+            url,
             enabled: values.switch("enabled"),
             grid,
             archive_length,
@@ -100,8 +103,8 @@ impl Channel {
 }
 
 /// All layers in one.
-struct Values {
-    all: BTreeMap<String, Entry>,
+pub(super) struct Values {
+    pub(super) all: BTreeMap<String, Entry>,
     /// The last layer's file: the one to be blamed for what is missing.
     file: String,
 }
@@ -132,7 +135,7 @@ impl Values {
     }
 
     /// A text and what it means; `None` where it is not set.
-    fn text<T>(&self, key: &str, read: impl FnOnce(&str) -> Result<T>) -> Result<Option<T>> {
+    pub(super) fn text<T>(&self, key: &str, read: impl FnOnce(&str) -> Result<T>) -> Result<Option<T>> {
         match self.all.get(key) {
             Some(Entry { value: Value::Text(text), origin }) => {
                 read(text).map(Some).map_err(|e| at(origin, key, &e))
@@ -142,7 +145,7 @@ impl Values {
     }
 
     /// The same, for a key that has to be there.
-    fn need<T>(&self, key: &str, read: impl FnOnce(&str) -> Result<T>) -> Result<T> {
+    pub(super) fn need<T>(&self, key: &str, read: impl FnOnce(&str) -> Result<T>) -> Result<T> {
         self.text(key, read)?.ok_or_else(|| self.missing(key))
     }
 
@@ -154,7 +157,7 @@ impl Values {
         matches!(self.all.get(key), Some(Entry { value: Value::Switch(true), .. }))
     }
 
-    fn count(&self, key: &str, least: u64, most: u64) -> Result<usize> {
+    pub(super) fn count(&self, key: &str, least: u64, most: u64) -> Result<usize> {
         let Some(Entry { value: Value::Count(n), origin }) = self.all.get(key) else {
             return Err(self.missing(key));
         };
@@ -261,7 +264,8 @@ impl Values {
             };
             // Defaults of a store that is not used say nothing.
             let idle = is_of(key.name, "s3.*") && !self.is_s3();
-            let entries = self.all.iter().filter(move |(name, _)| inside(name) && !idle);
+            let used = |(name, entry): &(&String, &Entry)| self.is_used(name, &entry.origin);
+            let entries = self.all.iter().filter(move |(name, _)| inside(name) && !idle).filter(used);
             entries.map(|(name, entry)| Setting {
                 key: name.clone(),
                 shown: show(key.name, key.form, &entry.value),
@@ -300,7 +304,7 @@ fn without_query_values(url: &str) -> String {
 }
 
 /// Says which line a bad value stands on. Whatever was wrong with the text, the configuration is at fault.
-fn at(origin: &Origin, key: &str, e: &Error) -> Error {
+pub(super) fn at(origin: &Origin, key: &str, e: &Error) -> Error {
     let error = Error::new(Kind::Config, e.to_string()).context(key).context(origin);
     match e.remedy() {
         Some(hint) => error.hint(hint),
@@ -308,7 +312,7 @@ fn at(origin: &Origin, key: &str, e: &Error) -> Error {
     }
 }
 
-fn between(least: Duration, most: Duration) -> impl Fn(&str) -> Result<Duration> {
+pub(super) fn between(least: Duration, most: Duration) -> impl Fn(&str) -> Result<Duration> {
     move |text| {
         let d = parse_duration(text)?;
         if (least..=most).contains(&d) {
@@ -349,7 +353,7 @@ fn parse_url(text: &str) -> Result<Url> {
 }
 
 /// Absolute, because cron and systemd start npvr in a folder of their own.
-fn parse_folder(text: &str) -> Result<PathBuf> {
+pub(super) fn parse_folder(text: &str) -> Result<PathBuf> {
     let path = PathBuf::from(text);
     if path.is_absolute() {
         return Ok(path);

@@ -1,12 +1,16 @@
 //! `npvr.toml`: what holds for all channels.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
 use super::keys;
+use super::parse_size;
 use super::raw::{Document, Layer};
 use crate::error::Result;
+
+/// How `state.min_free` is written.
+const FREE: &str = "write it like min_free = \"1GB\"; \"0\" switches it off";
 
 const TABLES: [&str; 4] = ["defaults", "state", "check", "prune"];
 
@@ -17,13 +21,17 @@ pub struct Settings {
     pub defaults: Layer,
     /// The state folder, absolute: `[state] dir`.
     pub state_dir: Option<PathBuf>,
-    /// Captures at once, over all channels: `[check] parallel`.
+    /// How much is to stay free where the spool is and where chunks go on disk, in bytes: `[state] min_free`. 0 asks for nothing.
+    pub min_free_bytes: u64,
+    /// Captures that fetch at once, over all channels, and as many that store: `[check] parallel`.
     pub parallel: usize,
     /// The most of a channel that one prune deletes unforced, from 0 to 1: `[prune] max_fraction`.
     pub max_fraction: f64,
 }
 
 impl Settings {
+    /// What is to stay free where nothing else is said: an hour or two of a channel or two.
+    pub const MIN_FREE_BYTES: u64 = 1_000_000_000;
     /// Captures at once where nothing else is said.
     pub const PARALLEL: usize = 4;
     /// The most captures at once.
@@ -70,18 +78,27 @@ impl Settings {
     fn read_state(&mut self, document: &Document<'_>, table: &DeTable<'_>) -> Result<()> {
         for (key, value) in table {
             let offset = key.span().start;
-            match (key.get_ref().as_ref(), value.get_ref().as_str().map(PathBuf::from)) {
-                ("dir", Some(dir)) if dir.is_absolute() => self.state_dir = Some(dir),
+            let text = value.get_ref().as_str();
+            match (key.get_ref().as_ref(), text) {
+                ("dir", Some(dir)) if Path::new(dir).is_absolute() => self.state_dir = Some(dir.into()),
                 ("dir", _) => {
                     let fault = document.fault(offset, "state.dir must be an absolute path, in quotes");
                     return Err(fault.hint("write it like dir = \"/var/lib/npvr\""));
                 }
+                ("min_free", Some("0")) => self.min_free_bytes = 0,
+                ("min_free", Some(size)) => {
+                    let bytes = parse_size(size);
+                    self.min_free_bytes = bytes
+                        .map_err(|e| document.fault(offset, format!("state.min_free: {e}")).hint(FREE))?;
+                }
+                ("min_free", None) => {
+                    return Err(document
+                        .fault(offset, "state.min_free must be a size, in quotes")
+                        .hint(FREE));
+                }
                 (name, _) => {
-                    return Err(document.unknown(
-                        offset,
-                        &format!("state.{name}"),
-                        ["state.dir"].into_iter(),
-                    ));
+                    let known = ["state.dir", "state.min_free"];
+                    return Err(document.unknown(offset, &format!("state.{name}"), known.into_iter()));
                 }
             }
         }
@@ -133,6 +150,7 @@ impl Default for Settings {
         Self {
             defaults: Layer::default(),
             state_dir: None,
+            min_free_bytes: Self::MIN_FREE_BYTES,
             parallel: Self::PARALLEL,
             max_fraction: Self::MAX_FRACTION,
         }

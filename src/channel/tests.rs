@@ -121,6 +121,7 @@ fn an_unknown_key_names_the_nearest() {
         ("chunk_duraton = 1", "chunk_duraton", "did you mean chunk_duration?"),
         ("archive_lenght = 1", "archive_lenght", "did you mean archive_length?"),
         ("[disk]\npaht = 1", "disk.paht", "did you mean disk.path?"),
+        ("[unified]\nlicense_file = 1", "unified.license_file", "did you mean unified.licence_file?"),
         ("[dsk]\npath = 1", "dsk", "did you mean disk?"),
         ("xyzzy = 1", "xyzzy", "npvr config show prints the keys that there are"),
     ] {
@@ -130,11 +131,6 @@ fn an_unknown_key_names_the_nearest() {
     }
     // The first one in the file, not in the alphabet.
     assert!(error("zebra = 1\napple = 1").0.contains("zebra"));
-}
-
-#[test]
-fn keys_of_a_later_version_say_so() {
-    assert!(error("engine = \"unified\"").0.ends_with("line 2: this version has no choice of engine yet"));
 }
 
 #[test]
@@ -177,6 +173,7 @@ fn later_layers_win_and_each_value_knows_its_origin() {
             "margin = \"PT1M\" (npvr.toml, line 3)",
             "max_connections = 4 (default)",
             "max_rate = \"25MB/s\" (default)",
+            "engine = \"native\" (default)",
             "connect_timeout = \"PT10S\" (default)",
             "read_timeout = \"PT20S\" (default)",
             "headers.a = <redacted> (npvr.toml, line 4)",
@@ -287,6 +284,72 @@ fn the_store_of_a_channel_puts_out_that_of_the_defaults() {
 }
 
 #[test]
+fn the_program_of_unified_streaming_is_run_as_the_channel_says() {
+    const PLAIN: &str =
+        "channel_url = \"https://example.com/live/news.isml?fixed_gop=0\"\nengine = \"unified\"\n";
+    let look_up = |from: &SecretFrom| Ok(Secret::new(format!("{from:?}")));
+    let engine = |text: &str| {
+        let file = Layer::parse(&format!("{PLAIN}{text}"), "news.toml").unwrap();
+        Channel::resolve(&"news".parse().unwrap(), &file, &Layer::default(), &look_up).map(|c| c.engine)
+    };
+    let Engine::Unified(plain) = engine("").unwrap() else { panic!("native") };
+    let timeout = Duration::from_secs(300);
+    let filter = Some("(type!=\"meta\")".to_owned());
+    let program = "unified_capture".to_owned();
+    assert_eq!(plain, Unified { program, timeout, licence: None, filter, verbosity: 3 });
+    let Engine::Unified(own) = engine(
+        "[unified]\nprogram = \"/opt/uc\"\ntimeout = \"PT10M\"\nlicence_file = \"/x\"\nfilter = \"\"\nverbosity = 0",
+    )
+    .unwrap() else {
+        panic!("native")
+    };
+    assert_eq!((own.program.as_str(), own.timeout, own.verbosity), ("/opt/uc", 2 * timeout, 0));
+    assert_eq!((own.licence, own.filter), (Some(Secret::new("File(\"/x\")")), None));
+    for (text, said) in [
+        ("[unified]\ntimeout = \"PT0S\"", "line 4: unified.timeout: PT0S is not from PT1S to P1D"),
+        ("[unified]\nprogram = \"bin/uc\"", "line 4: unified.program: \"bin/uc\" is neither a name nor"),
+        ("[unified]\nprogram = \"\"", "line 4: unified.program: the program has no name"),
+        ("[unified]\nlicence_file = \"/x\"\nlicence_env = \"X\"", "line 5: both unified.licence_file and"),
+        ("username = \"u\"", "line 3: username: engine = \"unified\" has no way to keep it to itself"),
+        ("[headers]\nx-token = \"t\"", "line 4: headers.x-token: engine = \"unified\" has no way"),
+    ] {
+        let e = engine(text).unwrap_err();
+        assert!(e.to_string().starts_with(&format!("news.toml, {said}")), "{text}: {e}");
+    }
+}
+
+#[test]
+fn an_engine_that_cannot_capture_the_channel_is_refused() {
+    for (text, said) in [
+        (
+            "channel_url = \"https://example.com/a.mpd\"\nengine = \"unified\"",
+            "captures publishing points only",
+        ),
+        (
+            "channel_url = \"https://example.com/a.isml?token=hunter2\"\nengine = \"unified\"",
+            "cannot be used with a query in channel_url that may hold a secret",
+        ),
+        ("channel_url = \"https://example.com/a.isml\"\nengine = \"ffmpeg\"", "\"ffmpeg\" is not an engine"),
+    ] {
+        let e = resolve(text, "").unwrap_err();
+        assert!(e.to_string().starts_with("news.toml, line 2: engine: "), "{e}");
+        assert!(e.to_string().contains(said) && e.remedy().is_some(), "{e}");
+        assert!(!format!("{e:?}").contains("hunter2"));
+    }
+}
+
+#[test]
+fn what_an_unused_engine_would_do_is_not_in_force() {
+    let shown = |text: &str| {
+        let c = resolve(&format!("channel_url = \"https://example.com/a.isml\"\n{text}"), "").unwrap();
+        c.effective().iter().filter(|s| s.key.starts_with("unified.")).count()
+    };
+    assert_eq!(shown(""), 0);
+    assert_eq!(shown("engine = \"unified\""), 4);
+    assert_eq!(shown("[unified]\nverbosity = 1"), 1, "somebody wrote it, and looks for it");
+}
+
+#[test]
 fn secrets_are_in_no_message_and_no_debug_output() {
     let c = channel("username = \"u\"\npassword = \"hunter2\"\n[headers]\nauthorization = \"hunter2\"");
     let shown = format!("{c:?} {:?}", c.effective());
@@ -311,6 +374,11 @@ fn npvr_toml_is_as_strict_as_a_channel() {
         Settings::parse("[state]\ndir = \"/var/x\"\n[check]\nparallel = 8\n", "npvr.toml").unwrap();
     assert_eq!((settings.state_dir.as_deref(), settings.parallel), (Some(Path::new("/var/x")), 8));
     assert_eq!(Settings::parse("", "npvr.toml").unwrap().parallel, Settings::PARALLEL);
+    for (text, bytes) in [("", 1_000_000_000), ("min_free = \"5GB\"", 5_000_000_000), ("min_free = \"0\"", 0)]
+    {
+        let settings = Settings::parse(&format!("[state]\n{text}"), "npvr.toml").unwrap();
+        assert_eq!(settings.min_free_bytes, bytes, "{text}");
+    }
     for (text, fraction) in [("", 0.2), ("0", 0.0), ("1", 1.0), ("0.05", 0.05), ("5e-2", 0.05)] {
         let text = if text.is_empty() { String::new() } else { format!("[prune]\nmax_fraction = {text}") };
         let settings = Settings::parse(&text, "npvr.toml").unwrap();
@@ -324,6 +392,8 @@ fn npvr_toml_is_as_strict_as_a_channel() {
         ("[defaults]\nmargn = 1", "line 2: unknown key \"margn\""),
         ("[state]\ndir = \"x\"", "line 2: state.dir must be an absolute path"),
         ("[state]\npath = \"x\"", "line 2: unknown key \"state.path\""),
+        ("[state]\nmin_free = \"1\"", "line 2: state.min_free: \"1\" is not a size: it has no unit"),
+        ("[state]\nmin_free = 0", "line 2: state.min_free must be a size, in quotes"),
         ("[check]\nparallel = 0", "line 2: check.parallel must be a whole number from 1 to 64"),
         ("[prune]\nmax_fraction = 1.1", "line 2: prune.max_fraction must be a number from 0 to 1, like 0.2"),
         ("[prune]\nmax_fraction = nan", "line 2: prune.max_fraction must be a number from 0 to 1"),

@@ -1,6 +1,6 @@
 //! `npvr capture NAME START--END`.
 
-use super::check::{DELETING, complain, word};
+use super::check::{DELETING, complain, complain_of_space, word};
 use super::exit::Exit;
 use super::out;
 use super::site::{Places, Site};
@@ -34,6 +34,7 @@ pub(crate) async fn run(args: Args, places: &Places) -> Result<Exit> {
     let reports = check(site.place.clone(), vec![channel], &options).await;
     let Some(report) = reports.first() else { return Ok(Exit::Well) };
     complain(report);
+    complain_of_space(&reports, &site);
     if report.error.is_none() && report.decisions.is_empty() {
         let what = format!("channel {}: {range} is not in its archive's span", args.name);
         return Err(Error::new(Kind::Usage, what).hint("npvr status shows from when on it is archived"));

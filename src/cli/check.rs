@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::out;
-use super::screen::counted;
+use super::screen::{counted, human_bytes};
 use super::site::{Places, Site};
 use crate::capture::{BEFORE_THE_ARCHIVE, Captured};
-use crate::check::{ChannelReport, Done, Options, check};
+use crate::check::{ChannelReport, Done, Options, check, shortages};
 use crate::clock::Tick;
 use crate::error::Result;
 use crate::grid::Cell;
@@ -58,6 +58,7 @@ async fn once(args: &Args, site: &Site) -> Result<Exit> {
     let options = Options { dry_run: args.dry_run, ..site.check_options() };
     let reports = check(site.place.clone(), channels.enabled(&args.names), &options).await;
     reports.iter().for_each(complain);
+    complain_of_space(&reports, site);
     if args.json {
         out::json(&document(&reports))?;
     } else if args.dry_run {
@@ -86,6 +87,30 @@ pub(super) fn complain(report: &ChannelReport) {
         }
     }
     complain_of_losses(report);
+}
+
+/// Tells which folder has too little space, what that held up, and what it will cost when.
+pub(super) fn complain_of_space(reports: &[ChannelReport], site: &Site) {
+    for shortage in shortages(reports) {
+        let (folder, free) = (shortage.folder.display(), human_bytes(shortage.free_bytes));
+        let least = human_bytes(site.place.min_free_bytes);
+        let held_up = format!(
+            "{} of {} not captured",
+            counted(shortage.cells, "chunk"),
+            counted(shortage.channels, "channel")
+        );
+        let loss = shortage
+            .first_loss
+            .map(|(at, name)| format!("; the first ({name}) is lost from {}", at.floor_s()));
+        let hint = "free some space, or lower [state] min_free in npvr.toml";
+        out::complain(
+            format!(
+                "{folder}: {free} are free, less than min_free ({least}): {held_up}{}",
+                loss.unwrap_or_default()
+            ),
+            Some(hint),
+        );
+    }
 }
 
 /// Tells what was lost: after a long pause that is many chunks, which are told as one where they join.
@@ -136,6 +161,7 @@ fn summary(reports: &[ChannelReport]) -> String {
         (count("piece"), "begun"),
         (count("lost"), "lost"),
         (count("failed"), "failed"),
+        (count("no_space"), "not captured for want of space"),
     ];
     let told: Vec<String> =
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
@@ -212,6 +238,9 @@ fn done_document(done: &Done) -> DoneDocument {
         Err(e) => Some(e.to_string()),
         Ok(Captured::Partial { .. }) => Some(in_words(&gaps_told(done))),
         Ok(Captured::Deleting) => Some(DELETING.to_owned()),
+        Ok(Captured::NoSpace(space)) => {
+            Some(format!("{} has {} free", space.folder.display(), human_bytes(space.free_bytes)))
+        }
         Ok(_) => None,
     };
     DoneDocument { cell: done.decision.cell, result: word(done), problem: done.is_problem(), message }
@@ -223,6 +252,7 @@ pub(super) fn word(done: &Done) -> &'static str {
         Ok(Captured::Busy) => "busy",
         Ok(Captured::AlreadyThere) => "already_there",
         Ok(Captured::Deleting) => "deleting",
+        Ok(Captured::NoSpace(_)) => "no_space",
         Ok(Captured::Piece) => "piece",
         Ok(Captured::Complete) => "complete",
         Ok(Captured::Partial { .. }) => "partial",

@@ -20,6 +20,11 @@ pub(crate) fn run(args: &Args, places: &Places) -> Result<Exit> {
     let log = log.ok_or_else(|| {
         Error::new(Kind::Usage, format!("there is no job {id}")).hint("npvr status --jobs lists the latest")
     })?;
+    // Of a job that said much, the early lines are gone, and with them what it ran.
+    let command = site.place.ledger.job(id)?.and_then(|job| job.command);
+    if let Some(command) = command.filter(|command| !log.contains(command)) {
+        out::data(&format!("runs: {command}\n"))?;
+    }
     out::data(&log)?;
     Ok(Exit::Well)
 }

@@ -12,6 +12,7 @@ mod hold;
 mod ledger;
 mod log;
 mod out;
+mod program;
 mod prune;
 mod screen;
 mod sim;
@@ -25,6 +26,7 @@ use clap::{Parser, Subcommand};
 
 use self::exit::Exit;
 use self::site::Places;
+use crate::capture::BECOME;
 use crate::error::{Context, Result};
 
 /// Turns live channels into a permanent archive, from a cron line.
@@ -59,6 +61,8 @@ enum Command {
     Sim(sim::Args),
     Demo(demo::Args),
     Completions(completions::Args),
+    #[command(name = BECOME, hide = true)]
+    Become(program::Args),
 }
 
 /// Runs the program: parses the command line, calls the subcommand, and maps what comes back to an exit code.
@@ -86,6 +90,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Sim(args) => block_on(sim::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),
         Command::Completions(args) => completions::run(&args),
+        Command::Become(args) => program::run(&args),
     }
 }
 

@@ -14,6 +14,11 @@ const MOST_LINES: usize = 4;
 /// The status of all channels, a paragraph each.
 pub(super) fn render(status: &Status) -> String {
     let mut text = String::new();
+    for low in &status.low_space {
+        let (free, least) = (human_bytes(low.free_bytes), human_bytes(low.min_free_bytes));
+        let what = format!("{}: {free} are free, less than min_free ({least})", low.folder.display());
+        let _ = writeln!(text, "{}\n", styled(BAD, format!("{what}: nothing more is captured")));
+    }
     for c in &status.channels {
         text += &channel(c, status.now);
         text.push('\n');

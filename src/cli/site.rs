@@ -62,7 +62,8 @@ impl Site {
             Env::of_process()?.state_folder(places.state.as_deref(), settings.state_dir.as_deref())?;
         let ledger = SqliteLedger::open(&state).with_context(|| format!("state {}", state.display()))?;
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let place = Workplace::new(Arc::new(ledger), state.join("spool"), host, observer);
+        let mut place = Workplace::new(Arc::new(ledger), state.join("spool"), host, observer);
+        place.min_free_bytes = settings.min_free_bytes;
         Ok(Site { place: Arc::new(place), channels, settings, archive: state.join("archive") })
     }
 

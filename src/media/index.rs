@@ -14,8 +14,10 @@ pub struct Index {
 /// Where the fragments of one track are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackIndex {
-    /// Its number in the chunk.
+    /// Its id in the channel's ledger; 0 for a track that is none of the channel's. As a file is read it is the number there.
     pub track_id: u32,
+    /// Its number in the file, by which its header describes it. In a chunk that npvr wrote both are the same.
+    pub file_track_id: u32,
     /// What its times count in.
     pub timescale: Timescale,
     /// In file order.
@@ -33,7 +35,8 @@ pub struct IndexEntry {
     pub moof_offset: u64,
     /// How many bytes of boxes (`emsg`, `prft`) in front of the `moof` belong to it.
     pub prefix_size: u32,
-    /// How long it is in bytes: prefix, `moof` and `mdat`.
+    /// How long it is in bytes: prefix, `moof` and `mdat`. Where another program puts the fragments of several tracks into
+    /// one `moof`, they have one place.
     pub size: u64,
     /// True if it starts with a sync sample.
     pub sync: bool,
@@ -51,8 +54,18 @@ impl Index {
     pub fn push(&mut self, track_id: u32, timescale: Timescale, entry: IndexEntry) {
         match self.tracks.iter_mut().find(|t| t.track_id == track_id) {
             Some(track) => track.fragments.push(entry),
-            None => self.tracks.push(TrackIndex { track_id, timescale, fragments: vec![entry] }),
+            None => self.tracks.push(TrackIndex {
+                track_id,
+                file_track_id: track_id,
+                timescale,
+                fragments: vec![entry],
+            }),
         }
+    }
+
+    /// Gives each track the id that `id_of` has for its number in the file.
+    pub fn number(&mut self, id_of: impl Fn(u32) -> u32) {
+        self.tracks.iter_mut().for_each(|track| track.track_id = id_of(track.file_track_id));
     }
 
     /// All fragments in file order, each with the position of its track in [`Index::tracks`].

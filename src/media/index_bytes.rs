@@ -5,15 +5,17 @@
 //! that is the order in which a chunk is written; it begins where the one before ends, lasts as long as the one before, and
 //! begins with a sync sample if that one did. Where that is wrong, a record says what is different.
 //!
-//! Encoding, version 1. Numbers are LEB128 unless said otherwise, signed ones zigzag; sums wrap at 64 bits.
+//! Encoding. Numbers are LEB128 unless said otherwise, signed ones zigzag; sums wrap at 64 bits.
 //!
 //! ```text
-//! 1 byte version; number of tracks; for each: track ID, timescale, number of fragments
+//! 1 byte version; number of tracks; for each: track ID, timescale, number of fragments; in version 2 also number in the file
 //! then for each fragment, in file order: (size − size before) signed × 2 + exception; if exception: 1 byte of bits
 //!   1: another track: its position        2: duration − duration before, signed
 //!   4: decode time − foretold, signed     8: place − foretold, signed
 //!   16: prefix size − prefix size before, signed      32: sync is the other way
 //! ```
+//!
+//! Version 1 is written where all tracks have their own ID in the file, as they do in chunks that npvr wrote.
 
 use super::MAX_TRACKS;
 use super::boxes::wide;
@@ -22,6 +24,8 @@ use crate::error::{Error, Kind, Result};
 use crate::time::{MediaTime, Timescale};
 
 const VERSION: u8 = 1;
+/// For chunks of other programs, whose numbers of tracks are not the ledger's.
+const WITH_NUMBERS: u8 = 2;
 
 const OTHER_TRACK: u8 = 1;
 const DURATION: u8 = 2;
@@ -33,12 +37,16 @@ const SYNC: u8 = 32;
 impl Index {
     /// The compact form. Fragments come back in file order.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = vec![VERSION];
+        let is_ours = self.tracks.iter().all(|t| t.track_id == t.file_track_id);
+        let mut out = vec![if is_ours { VERSION } else { WITH_NUMBERS }];
         put_number(&mut out, wide(self.tracks.len()));
         for track in &self.tracks {
             put_number(&mut out, u64::from(track.track_id));
             put_number(&mut out, u64::from(track.timescale.get()));
             put_number(&mut out, wide(track.fragments.len()));
+            if !is_ours {
+                put_number(&mut out, u64::from(track.file_track_id));
+            }
         }
         let mut oracle = Oracle::new(self.tracks.iter().map(|t| (t.timescale, t.fragments.len())));
         for (track, entry) in self.in_file_order() {
@@ -78,14 +86,16 @@ impl Index {
     pub fn decode(bytes: &[u8]) -> Result<Index> {
         let corrupt = |e: Error| e.context("the fragment index is damaged");
         let (version, rest) = bytes.split_first().ok_or_else(|| corrupt(damage("it is empty")))?;
-        if *version != VERSION {
-            let what = format!("the fragment index has version {version}, and this npvr knows {VERSION}");
+        if !matches!(*version, VERSION | WITH_NUMBERS) {
+            let what = format!(
+                "the fragment index has version {version}, and this npvr knows {VERSION} and {WITH_NUMBERS}"
+            );
             return Err(
                 Error::new(Kind::Unsupported, what).hint("use the npvr that wrote it, or a later one")
             );
         }
         let mut input = Input(rest);
-        let index = input.index().map_err(corrupt)?;
+        let index = input.index(*version == WITH_NUMBERS).map_err(corrupt)?;
         if !input.0.is_empty() {
             return Err(corrupt(damage("bytes are left over")));
         }
@@ -149,7 +159,7 @@ impl Oracle {
 struct Input<'a>(&'a [u8]);
 
 impl Input<'_> {
-    fn index(&mut self) -> Result<Index> {
+    fn index(&mut self, with_numbers: bool) -> Result<Index> {
         let mut tracks = Vec::new();
         let mut counts = Vec::new();
         let mut left = 0_usize;
@@ -162,7 +172,8 @@ impl Input<'_> {
             let timescale = Timescale::new(self.narrow()?).map_err(|e| damage(&e.to_string()))?;
             let count = usize::try_from(self.number()?).unwrap_or(usize::MAX);
             left = left.saturating_add(count);
-            tracks.push(TrackIndex { track_id, timescale, fragments: Vec::new() });
+            let file_track_id = if with_numbers { self.narrow()? } else { track_id };
+            tracks.push(TrackIndex { track_id, file_track_id, timescale, fragments: Vec::new() });
             counts.push((timescale, count));
         }
         let mut oracle = Oracle::new(counts.into_iter());
@@ -345,7 +356,7 @@ mod tests {
             assert_eq!(Index::decode(&bytes[..cut]).unwrap_err().kind(), Kind::Corrupt, "{cut}");
         }
         assert_eq!(Index::decode(&[&bytes[..], &[0]].concat()).unwrap_err().kind(), Kind::Corrupt);
-        assert_eq!(Index::decode(&[2]).unwrap_err().kind(), Kind::Unsupported);
+        assert_eq!(Index::decode(&[3]).unwrap_err().kind(), Kind::Unsupported);
         // 300 tracks; one track that claims 2^63 fragments.
         let claim = [&[VERSION, 0xAC, 2][..], &[1, 1, 0].repeat(300)].concat();
         assert_eq!(Index::decode(&claim).unwrap_err().kind(), Kind::Corrupt);
@@ -371,6 +382,26 @@ mod tests {
         assert_eq!(Index::decode(&frozen).unwrap(), index);
     }
 
+    #[test]
+    fn the_second_version_is_frozen_and_has_the_numbers_of_tracks_in_the_file() {
+        let entry = IndexEntry {
+            decode_time: 1_000,
+            duration_ticks: 50,
+            moof_offset: 700,
+            prefix_size: 0,
+            size: 300,
+            sync: true,
+        };
+        let mut index = Index::default();
+        index.push(1, scale(25), entry);
+        index.push(2, scale(25), IndexEntry { decode_time: 1_050, moof_offset: 1_000, ..entry });
+        index.number(|file| if file == 1 { 9 } else { 0 });
+        let frozen =
+            [2, 2, 9, 25, 1, 1, 0, 25, 1, 2, 0xB1, 9, 14, 100, 0xD0, 15, 0xF8, 10, 0xB1, 9, 6, 100, 0xB4, 16];
+        assert_eq!(index.encode(), frozen);
+        assert_eq!(Index::decode(&frozen).unwrap(), index);
+    }
+
     fn any_entry() -> impl Strategy<Value = IndexEntry> {
         (any::<u64>(), any::<u32>(), any::<u64>(), any::<u32>(), any::<u64>(), any::<bool>()).prop_map(
             |(decode_time, duration_ticks, offset, prefix_size, size, sync)| IndexEntry {
@@ -389,10 +420,12 @@ mod tests {
         fn any_index_comes_back(
             tracks in prop::collection::vec(
                 (any::<u32>(), 1_u32.., prop::collection::vec(any_entry(), 0..20)), 0..5),
+            offset in 0_u32..2,
         ) {
             let tracks = tracks.into_iter().map(|(track_id, timescale, mut fragments)| {
                 fragments.sort_by_key(|f| f.moof_offset);
-                TrackIndex { track_id, timescale: scale(timescale), fragments }
+                let file_track_id = track_id.wrapping_add(offset);
+                TrackIndex { track_id, file_track_id, timescale: scale(timescale), fragments }
             });
             let index = Index { tracks: tracks.collect() };
             let bytes = index.encode();

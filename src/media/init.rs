@@ -25,6 +25,7 @@ pub struct Init {
     pub(super) pssh: Arc<[Vec<u8>]>,
     pub(super) timescale: Timescale,
     pub(super) medium: Option<Medium>,
+    pub(super) language: Option<String>,
     pub(super) edit_media_time: i64,
     pub(super) frame_ticks: Option<i64>,
 }
@@ -55,6 +56,12 @@ impl Init {
     /// What the track carries, from its handler. `None` for metadata and anything else.
     pub fn medium(&self) -> Option<Medium> {
         self.medium
+    }
+
+    /// The language that the file gives the track: a tag like `en-GB`, or three letters like `eng`. `None` if it is not
+    /// determined.
+    pub fn language(&self) -> Option<&str> {
+        self.language.as_deref()
     }
 
     /// What its `trex` says of samples whose fragment does not.
@@ -172,6 +179,7 @@ impl<'a> Moov<'a> {
             pssh: self.pssh.as_slice().into(),
             timescale,
             medium,
+            language: language(mdia)?,
             edit_media_time: edit_media_time(trak)?,
         })
     }
@@ -222,6 +230,25 @@ fn medium(mdia: Boxed<'_>) -> Result<Option<Medium>> {
         b"text" | b"subt" | b"sbtl" | b"subp" | b"clcp" => Some(Medium::Text),
         _ => None,
     })
+}
+
+/// The language of a track: from `elng` (§8.4.6), else from `mdhd` (§8.4.2), where each letter takes five bits.
+fn language(mdia: Boxed<'_>) -> Result<Option<String>> {
+    if let Some(elng) = mdia.child(b"elng")? {
+        let text = elng.body().get(4..).unwrap_or_default().split(|b| *b == 0).next().unwrap_or_default();
+        return Ok(String::from_utf8(text.to_vec()).ok().filter(|tag| !tag.is_empty()));
+    }
+    let mut fields = mdia.required(b"mdhd")?.fields();
+    let (version, _) = fields.version_flags()?;
+    let before = if version == 0 { 16 } else { 28 };
+    // A track is no worse for a box that ends too early for it.
+    let Ok(packed) = fields.skip(before).and_then(|()| fields.array()).map(u16::from_be_bytes) else {
+        return Ok(None);
+    };
+    let letter = |shift: u16| char::from(0x60 + u8::try_from(packed >> shift & 0x1F).unwrap_or(0));
+    let code: String = [10, 5, 0].map(letter).iter().collect();
+    let is_one = code.bytes().all(|b| b.is_ascii_lowercase()) && code != "und";
+    Ok(is_one.then_some(code))
 }
 
 /// The media time of a single edit at rate 1 (§8.6.6).

@@ -71,22 +71,42 @@ pub struct MoofInfo {
     pub presentation_offset_ticks: i64,
     /// How many samples it has.
     pub samples: u32,
+    /// How many bytes of its `mdat` they take.
+    pub media_bytes: u64,
     /// True if its first sample is a sync sample; true also where there are no samples.
     pub starts_with_sync: bool,
     /// Which sample entry of its init segment it uses, from 1.
     pub sample_description_index: u32,
 }
 
-/// Reads a whole `moof` box, where no more than that is at hand. `defaults` gives the `trex` of a track.
+/// Reads a whole `moof` box, where no more than that is at hand: what it says of each of its `traf`s, in order. Ours have one;
+/// other programs write one for each track. `defaults` gives the `trex` of a track.
 ///
 /// # Errors
-/// [`Kind::Invalid`] if it breaks its format or `defaults` does not know its track; [`Kind::Unsupported`] if it has more than
-/// one `traf` or is larger than [`MAX_MOOF`].
-pub fn read_moof(defaults: impl FnOnce(u32) -> Option<TrexDefaults>, moof: &[u8]) -> Result<MoofInfo> {
-    match BoxIter::new(moof).next().transpose()? {
-        Some(found) if found.kind.0 == *b"moof" => Ok(Moof::parse(found, defaults)?.info),
-        _ => Err(Error::new(Kind::Invalid, "this is not a moof box")),
+/// [`Kind::Invalid`] if it breaks its format, has no `traf`, or `defaults` does not know a track; [`Kind::Unsupported`] if it
+/// is larger than [`MAX_MOOF`].
+pub fn read_moof(defaults: impl Fn(u32) -> Option<TrexDefaults>, moof: &[u8]) -> Result<Vec<MoofInfo>> {
+    let found = match BoxIter::new(moof).next().transpose()? {
+        Some(found) if found.kind.0 == *b"moof" => found,
+        _ => return Err(Error::new(Kind::Invalid, "this is not a moof box")),
+    };
+    refuse_large(found)?;
+    let mut infos = Vec::new();
+    for child in found.children() {
+        let child = child?;
+        if child.kind.0 == *b"traf" {
+            infos.push(Moof::parse_traf(found, child, &defaults)?.info);
+        }
     }
+    if infos.is_empty() { Err(found.error("has no traf")) } else { Ok(infos) }
+}
+
+fn refuse_large(moof: Boxed<'_>) -> Result<()> {
+    if moof.bytes.len() > MAX_MOOF {
+        let what = format!("moof at byte {}: {} bytes are too many", moof.offset, moof.bytes.len());
+        return Err(Error::new(Kind::Unsupported, what));
+    }
+    Ok(())
 }
 
 /// A `tfhd` (§8.8.7); what it leaves out is `None`.
@@ -229,11 +249,15 @@ pub(super) struct Moof<'a> {
 impl<'a> Moof<'a> {
     /// Takes a `moof` apart.
     pub(super) fn parse(whole: Boxed<'a>, trex: impl FnOnce(u32) -> Option<TrexDefaults>) -> Result<Self> {
-        if whole.bytes.len() > MAX_MOOF {
-            let what = format!("moof at byte {}: {} bytes are too many", whole.offset, whole.bytes.len());
-            return Err(Error::new(Kind::Unsupported, what));
-        }
-        let traf = only_traf(whole)?;
+        refuse_large(whole)?;
+        Self::parse_traf(whole, only_traf(whole)?, trex)
+    }
+
+    fn parse_traf(
+        whole: Boxed<'a>,
+        traf: Boxed<'a>,
+        trex: impl FnOnce(u32) -> Option<TrexDefaults>,
+    ) -> Result<Self> {
         let tfhd = Tfhd::parse(traf.required(b"tfhd")?)?;
         let trex = trex(tfhd.track_id).ok_or_else(|| {
             whole.error(format_args!("is of track {}, which its header does not have", tfhd.track_id))
@@ -270,6 +294,7 @@ fn sum_up(
     decode_time: Option<i64>,
 ) -> Option<MoofInfo> {
     let mut samples = 0_u32;
+    let mut media_bytes = 0_u64;
     let mut duration = 0_i64;
     let mut presentation: Option<i64> = None;
     for run in runs {
@@ -278,6 +303,7 @@ fn sum_up(
             presentation = Some(presentation.map_or(presented, |p| p.min(presented)));
         }
         samples = samples.checked_add(run.samples)?;
+        media_bytes = media_bytes.checked_add(run.bytes)?;
         duration = duration.checked_add(i64::try_from(run.duration).ok()?)?;
     }
     if samples == 0 && tfhd.flags & tfhd_flag::DURATION_IS_EMPTY != 0 {
@@ -291,6 +317,7 @@ fn sum_up(
         duration_ticks: duration,
         presentation_offset_ticks: presentation.unwrap_or(0),
         samples,
+        media_bytes,
         starts_with_sync: first.is_none_or(|r| r.first_flags & NON_SYNC == 0),
         sample_description_index: defaults.sample_description_index,
     })

@@ -22,6 +22,7 @@ fn rules() -> Rules {
         grid: Grid::new(Duration::from_secs(300)).unwrap(),
         retention: Duration::from_secs(7 * 86_400),
         margin: Duration::from_secs(120),
+        pieces: true,
         since: at(0),
     }
 }
@@ -99,6 +100,16 @@ fn nothing_older_than_the_retention_is_captured() {
     let rules = Rules { retention: Duration::from_secs(600), ..rules() };
     let decisions = plan(&rules, &live(3000, both(&[range(0, 3000)])), &[]);
     assert_eq!(decisions[0].cell.start(), at(2400));
+}
+
+#[test]
+fn an_engine_that_captures_whole_cells_only_says_what_a_short_window_will_cost() {
+    let mut timeline = live(100, both(&[range(80, 100)]));
+    timeline.window_start = at(80);
+    let decision = plan(&Rules { pieces: false, ..rules() }, &timeline, &[]).remove(0);
+    assert_eq!((decision.standing, decision.action), (Standing::AtRisk, None));
+    assert!(decision.reason.ends_with("the engine captures whole chunks only"), "{}", decision.reason);
+    assert!(decision.deadline.is_some());
 }
 
 #[test]

@@ -23,7 +23,8 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 pub use self::fault::redacted;
-use crate::channel::Channel;
+pub use self::unified::clip_url;
+use crate::channel::{Channel, Engine};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 use crate::time::{MediaTime, Range, Ranges, Time, Timescale};
@@ -144,6 +145,11 @@ pub fn of_channel(channel: &Channel, zero: Option<Time>) -> Result<Box<dyn Sourc
         settle: channel.settle,
         tracks: channel.tracks.clone(),
         zero,
+        // What is asked for is what the other engine can deliver.
+        filter: match &channel.engine {
+            Engine::Native => None,
+            Engine::Unified(unified) => unified.filter.clone(),
+        },
         ..Options::default()
     };
     open(SourceKind::of(&channel.url)?, &channel.url, options)

@@ -52,33 +52,16 @@ impl Unified {
         Unified { client, url, options, watch: Watch::default(), known: Mutex::default() }
     }
 
-    /// `<channel_url>/archive`, `<channel_url>/.mpd`: with the channel's own query, and ours.
-    fn at(&self, path: &str, query: &[(&str, String)]) -> Url {
-        let mut url = self.url.clone();
-        url.set_path(&format!("{}/{path}", self.url.path().trim_end_matches('/')));
-        let own = self.url.query().map(str::to_owned);
-        let ours = query.iter().map(|(name, value)| format!("{name}={}", escaped(value)));
-        let all: Vec<String> = own.into_iter().chain(ours).collect();
-        url.set_query(Some(all.join("&")).as_deref().filter(|q| !q.is_empty()));
-        url
-    }
-
     fn manifest(&self, range: Range, margin: Duration) -> Url {
-        let mut query = vec![
-            ("vbegin", range.start.minus(margin).to_string()),
-            ("vend", range.end.plus(margin).to_string()),
-        ];
-        let optional = [
-            ("filter", &self.options.filter),
-            ("mpd_minimum_fragment_length", &self.options.minimum_fragment_length),
-        ];
-        query.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
-        self.at(".mpd", &query)
+        let range = Range::new(range.start.minus(margin), range.end.plus(margin));
+        let length = self.options.minimum_fragment_length.as_deref();
+        let optional = [("filter", self.options.filter.as_deref()), ("mpd_minimum_fragment_length", length)];
+        manifest(&self.url, range, &optional)
     }
 
     /// Asks `/archive`, and remembers its selected tracks.
     async fn archive(&self) -> Result<Timeline> {
-        let document = self.client.document(&self.at("archive", &[])).await?;
+        let document = self.client.document(&at(&self.url, "archive", &[])).await?;
         let archive = document.text().and_then(archive::parse).map_err(|e| document.unusable(e))?;
         if archive.tracks.is_empty() {
             let error = Error::new(Kind::Invalid, "not an /archive document: it lists no track");
@@ -95,6 +78,30 @@ impl Unified {
         known.archived = Some(timeline.tracks.iter().map(|t| t.track.clone()).collect());
         Ok(timeline)
     }
+}
+
+/// `<channel_url>/archive`, `<channel_url>/.mpd`: with the channel's own query, and ours.
+fn at(point: &Url, path: &str, query: &[(&str, &str)]) -> Url {
+    let mut url = point.clone();
+    url.set_path(&format!("{}/{path}", point.path().trim_end_matches('/')));
+    let own = point.query().map(str::to_owned);
+    let ours = query.iter().map(|(name, value)| format!("{name}={}", escaped(value)));
+    let all: Vec<String> = own.into_iter().chain(ours).collect();
+    url.set_query(Some(all.join("&")).as_deref().filter(|q| !q.is_empty()));
+    url
+}
+
+/// The manifest of a part of what the origin holds; of `optional`, those that have a value.
+fn manifest(point: &Url, range: Range, optional: &[(&str, Option<&str>)]) -> Url {
+    let (begin, end) = (range.start.to_string(), range.end.to_string());
+    let mut query = vec![("vbegin", begin.as_str()), ("vend", end.as_str())];
+    query.extend(optional.iter().filter_map(|(name, value)| Some((*name, (*value)?))));
+    at(point, ".mpd", &query)
+}
+
+/// What a publishing point holds of `range` and no more, as a manifest: what another program is pointed at.
+pub fn clip_url(point: &Url, range: Range, filter: Option<&str>) -> Url {
+    manifest(point, range, &[("filter", filter)])
 }
 
 /// What the origin holds, with what manifests have said of the same tracks.

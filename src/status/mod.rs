@@ -6,6 +6,9 @@
 mod holds;
 mod strip;
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 
 use crate::capture::{BEFORE_THE_ARCHIVE, Workplace};
@@ -14,6 +17,7 @@ use crate::error::Result;
 use crate::grid::Cell;
 use crate::ledger::{CellRow, GapRow, JobFilter, JobId, JobRow, Outcome, State};
 use crate::plan::{Outlook, Risk};
+use crate::store::Space;
 use crate::time::{Range, Time};
 
 pub use holds::{Held, held, holds};
@@ -29,8 +33,21 @@ pub struct Status {
     pub schema: u32,
     /// The moment, on this host's clock.
     pub now: Time,
+    /// Folders with so little space that nothing more is captured into them.
+    pub low_space: Vec<LowSpace>,
     /// The channels, by name.
     pub channels: Vec<ChannelStatus>,
+}
+
+/// A folder of the spool, or of a store on disk, that has less free space than is to stay free.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LowSpace {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What is free there.
+    pub free_bytes: u64,
+    /// What is to stay free: `[state] min_free`.
+    pub min_free_bytes: u64,
 }
 
 /// One channel.
@@ -149,8 +166,19 @@ pub struct Gap {
 /// # Errors
 /// Those of the ledger.
 pub fn status(place: &Workplace, channels: &[Channel], now: Time) -> Result<Status> {
+    let low_space = low_space(place, channels);
     let channels = channels.iter().map(|c| channel_status(place, c, now)).collect::<Result<_>>()?;
-    Ok(Status { schema: 1, now, channels })
+    Ok(Status { schema: 1, now, low_space, channels })
+}
+
+/// The folders that a capture would find too full. The archive under the state folder is where the spool is.
+fn low_space(place: &Workplace, channels: &[Channel]) -> Vec<LowSpace> {
+    let min_free_bytes = place.min_free_bytes;
+    let disks = channels.iter().filter_map(|c| c.disk_path.as_deref());
+    let folders: BTreeSet<&Path> = std::iter::once(place.spool.as_path()).chain(disks).collect();
+    let spaces = folders.into_iter().filter_map(|folder| Space::of(folder).ok());
+    let low = spaces.filter(|space| space.free_bytes < min_free_bytes);
+    low.map(|Space { folder, free_bytes }| LowSpace { folder, free_bytes, min_free_bytes }).collect()
 }
 
 /// The latest jobs, newest first: all, or those of some channels.

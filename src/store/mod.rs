@@ -16,7 +16,7 @@ mod s3;
 mod suite;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub use disk::DiskStore;
 pub use s3::{Found, S3Store};
 
 use crate::channel::Channel;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::time::Time;
 
 /// What a file must be: how many bytes, and their SHA-256.
@@ -80,6 +80,29 @@ pub struct Reading {
     pub object: Object,
     /// The bytes asked for, in order. Ends with an error if fewer arrive than were announced.
     pub bytes: BoxStream<'static, Result<Bytes>>,
+}
+
+/// How much room a folder has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Space {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What is free on its file system for who asks, in bytes.
+    pub free_bytes: u64,
+}
+
+impl Space {
+    /// The room of a folder; of one that is not there yet, that of the nearest above it.
+    ///
+    /// # Errors
+    /// Where nothing of it is there, or its file system does not answer.
+    pub fn of(folder: &Path) -> Result<Space> {
+        let there = folder.ancestors().find(|above| above.exists()).unwrap_or(folder);
+        let of_system = rustix::fs::statvfs(there).map_err(std::io::Error::from);
+        let of_system = of_system.with_context(|| format!("look at {}", there.display()))?;
+        let free_bytes = of_system.f_bavail.saturating_mul(of_system.f_frsize);
+        Ok(Space { folder: folder.to_owned(), free_bytes })
+    }
 }
 
 /// Where chunk files are.
@@ -135,6 +158,11 @@ pub trait Store: Send + Sync {
     /// Removes what writers of keys that start with `prefix` left unfinished when they died, more than a day before `now`;
     /// how many there were. What others keep in the same store is not touched: `prefix` is a channel's, `NAME/`.
     async fn sweep(&self, prefix: &str, now: Time) -> Result<u64>;
+
+    /// The folder that chunks fill, and what is free there; `None` for a store that is no disk of this host.
+    async fn space(&self) -> Result<Option<Space>> {
+        Ok(None)
+    }
 
     /// Where a player, or Unified Remix, fetches the object itself, if it is let in; `None` if it can only be had through
     /// npvr.

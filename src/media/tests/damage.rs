@@ -80,7 +80,7 @@ proptest! {
         let place = Placement { track_id, sequence, decode_time, sample_description_index: index };
         for fragment in fragments(&init, media).unwrap() {
             let bytes = placed(&fragment, &place);
-            let read = read_moof(|_| Some(TrexDefaults::default()), &bytes).unwrap();
+            let read = read_moof(|_| Some(TrexDefaults::default()), &bytes).unwrap()[0];
             prop_assert_eq!(read.decode_time, i64::try_from(decode_time).ok());
             prop_assert_eq!((read.track_id, read.sequence), (track_id, sequence));
             prop_assert_eq!(read.sample_description_index, index.unwrap_or(1));

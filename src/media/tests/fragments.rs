@@ -132,7 +132,7 @@ fn a_placed_fragment_carries_the_defaults_that_it_took_from_its_trex() {
         (tfhd.default_sample_duration, tfhd.default_sample_size, tfhd.default_sample_flags),
         (Some(512), Some(4), Some(0x0101_0000))
     );
-    let read = read_moof(|id| (id == 7).then(TrexDefaults::default), &bytes).unwrap();
+    let read = read_moof(|id| (id == 7).then(TrexDefaults::default), &bytes).unwrap()[0];
     assert_eq!((read.duration_ticks, read.starts_with_sync, read.sample_description_index), (1024, false, 2));
 }
 

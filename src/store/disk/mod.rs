@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use url::Url;
 
-use super::{ByteRange, Digest, Object, Reading, Store, check_key};
+use super::{ByteRange, Digest, Object, Reading, Space, Store, check_key};
 use crate::error::{Context, Error, Kind, Result};
 use crate::time::Time;
 
@@ -225,6 +225,10 @@ impl Store for DiskStore {
     async fn sweep(&self, prefix: &str, now: Time) -> Result<u64> {
         let prefix = prefix.to_owned();
         self.blocking(move |root| walk::sweep(root, &prefix, now)).await
+    }
+
+    async fn space(&self) -> Result<Option<Space>> {
+        self.blocking(|root| Space::of(root).map(Some)).await
     }
 
     /// Only this host reads its disk: players go through npvr.
