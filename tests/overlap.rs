@@ -9,6 +9,7 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -37,9 +38,9 @@ struct Watched {
     free_bytes: AtomicU64,
 }
 
-#[async_trait]
-impl Store for Watched {
-    async fn put(&self, key: &str, file: &Path, expect: &Digest) -> Result<()> {
+impl Watched {
+    /// What comes before every put.
+    async fn before(&self) -> Result<()> {
         if self.refuses.load(Ordering::SeqCst) {
             return Err(Error::new(Kind::TryLater, "not today"));
         }
@@ -49,7 +50,20 @@ impl Store for Watched {
             let waited = timeout(PATIENCE / 4, event.notified()).await;
             waited.map_err(|_| Error::new(Kind::TryLater, "nobody fetched meanwhile"))?;
         }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for Watched {
+    async fn put(&self, key: &str, file: &Path, expect: &Digest) -> Result<()> {
+        self.before().await?;
         self.disk.put(key, file, expect).await
+    }
+
+    async fn put_new(&self, key: &str, file: &Path, expect: &Digest) -> Result<bool> {
+        self.before().await?;
+        self.disk.put_new(key, file, expect).await
     }
 
     async fn get(&self, key: &str, range: Option<ByteRange>) -> Result<Reading> {
@@ -68,8 +82,8 @@ impl Store for Watched {
         self.disk.delete(keys).await
     }
 
-    async fn sweep(&self, now: Time) -> Result<u64> {
-        self.disk.sweep(now).await
+    async fn sweep(&self, prefix: &str, now: Time) -> Result<u64> {
+        self.disk.sweep(prefix, now).await
     }
 
     async fn space(&self) -> Result<Option<Space>> {
@@ -79,6 +93,10 @@ impl Store for Watched {
 
     fn url(&self, key: &str) -> Result<Option<url::Url>> {
         self.disk.url(key)
+    }
+
+    async fn presign(&self, key: &str, lifetime: Duration) -> Result<Option<url::Url>> {
+        self.disk.presign(key, lifetime).await
     }
 }
 
