@@ -188,3 +188,15 @@ fn errors_of_the_disk_have_their_kinds() {
         assert_eq!(failed(io::Error::from_raw_os_error(errno)).kind(), kind, "{errno}");
     }
 }
+
+#[tokio::test]
+async fn the_space_is_that_of_its_own_file_system() {
+    let fixture = fixture();
+    let space = fixture.store.space().await.unwrap().unwrap();
+    assert_eq!(space.folder, *fixture.store.root);
+    assert!(space.free_bytes > 0);
+    // A file system that is always full; and what is not there yet has the space of what is above it.
+    assert_eq!(Space::of(Path::new("/proc/self")).unwrap().free_bytes, 0);
+    let below = fixture.store.root.join("not/there/yet");
+    assert_eq!(Space::of(&below).unwrap().folder, below);
+}
