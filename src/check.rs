@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::grid::Grid;
 use crate::ledger::{CellRow, State};
 use crate::plan::{Action, Decision, Known, Outlook, Record, Rules, Standing, plan, urgency};
+use crate::retention;
 use crate::source::{self, Source};
 use crate::store::{self, Store};
 use crate::time::{Range, Time};
@@ -280,7 +281,7 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
     // A cell may be older than the retention by as much as the longest cell there can be.
     let within = Range::new(timeline.now.minus(retention).minus(Grid::MAX), Time::MAX);
     let rows = place.ledger.cells(&name, within)?;
-    let rules = rules(place, &channel, since)?;
+    let rules = rules(place, &channel, &timeline, since)?;
     // The ledger's instants are of this host's clock; a plan is made on the source's.
     let ahead_ns = timeline.now.signed_ns_since(clock::now());
     let known = known(place, &name, &rows, ahead_ns)?;
@@ -306,12 +307,15 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
 
 /// What the channel asks of its plan. What was pruned is neither lost nor to be captured again, however much more its
 /// retention may ask for by now.
-fn rules(place: &Workplace, channel: &Channel, since: Time) -> Result<Rules> {
+fn rules(place: &Workplace, channel: &Channel, timeline: &Timeline, since: Time) -> Result<Rules> {
+    let limits =
+        retention::Rules { archive_length: channel.archive_length, archive_size: channel.archive_size };
+    let bits_per_s = timeline.tracks.iter().filter_map(|t| t.track.bandwidth).sum();
     let pruned = place.ledger.pruned(channel.name.as_str())?;
     let since = pruned.map_or(since, |pruned| since.max(pruned));
     Ok(Rules {
         grid: channel.grid,
-        retention: channel.archive_length,
+        retention: limits.reach(bits_per_s),
         margin: channel.margin,
         // Another program is given a whole cell, once.
         pieces: channel.engine == Engine::Native,

@@ -100,6 +100,12 @@ pub struct Plan {
 }
 
 impl Rules {
+    /// How far back a channel of so many bits a second is worth capturing: what is older would go with the next prune.
+    pub fn reach(&self, bits_per_s: u64) -> Duration {
+        let fits = self.archive_size.and_then(|size| size.saturating_mul(8).checked_div(bits_per_s));
+        fits.map_or(self.archive_length, |s| self.archive_length.min(Duration::from_secs(s)))
+    }
+
     /// A limit in words: `older than 7d`, `over 2TB`.
     pub fn say(&self, why: Why) -> String {
         match why {

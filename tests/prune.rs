@@ -539,3 +539,15 @@ fn prunes_during_checks_leave_an_archive_that_is_sound() {
     assert_eq!((&status["counts"]["lost"], &status["counts"]["failed"]), (&json!(0), &json!(0)));
     site.assert_sound("news");
 }
+
+#[test]
+fn of_a_backlog_that_exceeds_the_size_limit_only_what_fits_is_captured() {
+    let (live, site) = (Live::holding(20), Site::new());
+    site.channel("news", live.url("news"), "archive_size = \"1MB\"");
+    site.check().expect_silence();
+    let chunks = site.chunks("news").len();
+    assert!((2..10).contains(&chunks), "{chunks} of 20 chunks, of some 200 kB each");
+    prune(&site).expect_silence();
+    site.check().expect_silence();
+    assert_eq!(site.chunks("news").len(), chunks, "and none of them goes, and comes back");
+}

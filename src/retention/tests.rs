@@ -49,6 +49,16 @@ fn going(plan: &Plan) -> Vec<(i64, Why)> {
 }
 
 #[test]
+fn a_backlog_is_worth_capturing_as_far_as_it_fits_into_the_size_limit() {
+    let week = Duration::from_secs(7 * 86_400);
+    let rules = |archive_size| Rules { archive_length: week, archive_size };
+    assert_eq!(rules(Some(1_000_000)).reach(80_000), Duration::from_secs(100));
+    assert_eq!(rules(Some(u64::MAX)).reach(1), week);
+    assert_eq!(rules(Some(1)).reach(0), week, "nobody knows its rate");
+    assert_eq!(rules(None).reach(80_000), week);
+}
+
+#[test]
 fn what_ended_longer_ago_than_the_archive_is_long_goes_and_what_just_reaches_into_it_stays() {
     let rows: Vec<Row> = (0..10).map(|n| chunk(n, 100)).collect();
     let at_its_end = plan(&rules(4, None), at(7), &[], &rows);
