@@ -117,7 +117,8 @@ def tracks(url):
     base = urljoin(url, period.find(DASH + "BaseURL").text)
     for of_set in period.findall(DASH + "AdaptationSet"):
         for representation in of_set.findall(DASH + "Representation"):
-            template = representation.find(DASH + "SegmentTemplate") or of_set.find(DASH + "SegmentTemplate")
+            template = representation.find(DASH + "SegmentTemplate")
+            template = of_set.find(DASH + "SegmentTemplate") if template is None else template
             name = representation.get("id")
 
             def at(pattern, t=0):
