@@ -43,16 +43,26 @@ impl<S: Store, K> Fixture<S, K> {
     }
 }
 
-/// Runs every test of the suite on the fixture that `$make` makes.
+/// Runs every test of the suite on the fixture that `$make` makes; only if asked to, where a reason to ignore them is given.
 macro_rules! store_suite {
-    ($make:expr => $($test:ident)+) => {
-        $(#[tokio::test]
+    (@each $ignored:tt $make:expr => $($test:ident)+) => {
+        $(store_suite! { @one $ignored $make => $test })+
+    };
+    (@one [$($ignored:meta)?] $make:expr => $test:ident) => {
+        #[tokio::test]
+        $(#[$ignored])?
         async fn $test() {
             $crate::store::suite::$test($make).await;
-        })+
+        }
     };
     ($make:expr) => {
-        store_suite! { $make =>
+        store_suite! { @all [] $make }
+    };
+    ($make:expr, $ignored:meta) => {
+        store_suite! { @all [$ignored] $make }
+    };
+    (@all $ignored:tt $make:expr) => {
+        store_suite! { @each $ignored $make =>
             what_is_put_is_read_whole_and_in_parts
             an_empty_object_is_an_object
             putting_again_replaces_and_putting_the_same_twice_is_fine
