@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use npvr::store::Store;
-
 use super::proxy::Fault;
-use super::{LONG, Staged};
+use super::{LONG, Staged, on_the_bucket};
 
 #[test]
 fn what_passes_leaves_no_trace() {
@@ -74,26 +72,13 @@ fn a_listing_that_omits_a_key_is_not_taken_for_its_end() {
     s.run(&["check"]).expect_silence();
     let keys = s.objects();
     s.proxy.fault("GET", "list-type=2", Fault::Omission, 1);
-    // By the store itself: no command lists yet.
-    let text = format!("channel_url = \"http://x/\"\n{}", super::bucket(&s.proxy.url()));
-    let listed = on(&text, async |store| store.list("news/", None, 1000).await.unwrap());
+    let url = s.proxy.url();
+    let listed = on_the_bucket(&url, async |store| store.list("news/", None, 1000).await.unwrap());
     let listed: Vec<String> = listed.into_iter().map(|object| object.key).collect();
     assert_eq!(listed.len(), keys.len() - 1);
     // And what is not in it is still there when it is asked for.
     let missed = keys.iter().find(|key| !listed.contains(key)).unwrap();
-    assert!(on(&text, async |store| store.head(missed).await).is_ok());
-}
-
-/// Does something with the store of a channel file.
-fn on<T>(text: &str, work: impl AsyncFnOnce(&dyn Store) -> T) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let file = npvr::channel::Layer::parse(text, "x").unwrap();
-        let secret = |_: &_| Ok(npvr::secret::Secret::new(super::SECRET));
-        let channel =
-            npvr::channel::Channel::resolve(&"news".parse().unwrap(), &file, &Default::default(), &secret);
-        work(&npvr::store::S3Store::open(&channel.unwrap().s3.unwrap()).await.unwrap()).await
-    })
+    assert!(on_the_bucket(&url, async |store| store.head(missed).await).is_ok());
 }
 
 #[test]

@@ -15,7 +15,9 @@ use std::path::PathBuf;
 
 use common::Site;
 use common::live::Live;
+use npvr::channel::{S3, S3Keys};
 use npvr::ledger::Ledger;
+use npvr::secret::Secret;
 use npvr::store::{S3Store, Store};
 use npvr::time::{Range, Time};
 use server::{ACCESS, BUCKET, S3Server, SECRET};
@@ -83,32 +85,24 @@ impl Staged {
         }
         assert_eq!(self.site.spool(), Vec::<PathBuf>::new());
         let (ledger, all) = (self.site.ledger(), Range::new(Time::EPOCH, Time::MAX));
-        let verified =
-            self.on_the_store(async |store| npvr::verify::verify(&ledger, store, "news", all).await.unwrap());
+        let verified = on_the_bucket(&self.server.url(), async |store| {
+            npvr::verify::verify(&ledger, store, "news", all).await.unwrap()
+        });
         assert_eq!(verified.problems, Vec::<String>::new());
         let rows = ledger.cells("news", all).unwrap();
         let keys: Vec<String> =
             rows.iter().filter_map(|row| Some(row.stored.as_ref()?.key.clone())).collect();
         assert_eq!(keys, self.objects(), "rows, and objects of the bucket");
     }
+}
 
-    /// Does something with the store, past the proxy.
-    fn on_the_store<T>(&self, work: impl AsyncFnOnce(&dyn Store) -> T) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let text = format!("channel_url = \"http://x/\"\n{}", bucket(&self.server.url()));
-            let file = npvr::channel::Layer::parse(&text, "x").unwrap();
-            let secret = |_: &_| Ok(npvr::secret::Secret::new(SECRET));
-            let channel = npvr::channel::Channel::resolve(
-                &"news".parse().unwrap(),
-                &file,
-                &Default::default(),
-                &secret,
-            );
-            let store = S3Store::open(&channel.unwrap().s3.unwrap()).await.unwrap();
-            work(&store).await
-        })
-    }
+/// Does something with the bucket, through the server at `url`.
+fn on_the_bucket<T>(url: &str, work: impl AsyncFnOnce(&dyn Store) -> T) -> T {
+    let keys = S3Keys::Given { access: Secret::new(ACCESS), secret: Secret::new(SECRET), session: None };
+    let (bucket, region) = (BUCKET.to_owned(), "us-east-1".to_owned());
+    let place = S3 { endpoint: url.parse().unwrap(), bucket, region, path_style: true, keys };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { work(&S3Store::open(&place).await.unwrap()).await })
 }
 
 #[test]

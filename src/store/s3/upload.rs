@@ -374,3 +374,36 @@ pub(super) async fn abort(bucket: &Bucket, key: &str, id: &str) -> Result<(), Re
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn ten_thousand_parts_are_enough_for_any_file_and_no_part_is_too_small(bytes in SINGLE_BELOW..5 << 40) {
+            let part = part_bytes(bytes);
+            prop_assert!(bytes.div_ceil(part) <= MOST_PARTS);
+            // S3 takes none below 5 MiB but the last.
+            prop_assert!(part >= PART_BYTES && part.is_multiple_of(ROOM_UNIT));
+        }
+    }
+
+    #[test]
+    fn what_the_store_says_of_an_object_is_compared_where_it_can_be() {
+        let expect = Digest { bytes: 9, sha256: [7; 32] };
+        let found = |bytes: u64, etag: &'static str, sha256: Option<String>| {
+            let mut headers = HeaderMap::from_iter([(ETAG, HeaderValue::from_static(etag))]);
+            headers.extend(sha256.map(|hex| (SHA256, hex.parse().unwrap())));
+            difference(&expect, Some("aa-2"), &Described { bytes, headers })
+        };
+        assert_eq!(found(9, "\"aa-2\"", Some(expect.hex())), None);
+        assert_eq!(found(9, "\"aa-2\"", None), None, "a server that keeps no metadata");
+        assert_eq!(found(9, "\"opaque\"", Some(expect.hex())), None, "a server with its own kind of ETag");
+        assert_eq!(found(8, "\"bb-1\"", Some("00".repeat(32))), None, "another object, put later");
+        assert!(found(8, "\"aa-2\"", Some(expect.hex())).unwrap().contains("it has 8 bytes in the store"));
+        assert!(found(9, "\"bb-2\"", Some(expect.hex())).unwrap().contains("its checksum in the store"));
+    }
+}
