@@ -178,6 +178,87 @@ async fn a_server_that_cannot_list_uploads_has_none_to_sweep() {
     assert_eq!(fixture().await.store.sweep("news/", Time::MAX).await.unwrap(), 0);
 }
 
+/// A server that gives these answers, one after the other, whatever it is asked; and what it was asked.
+fn scripted(answers: Vec<(u16, String)>) -> (S3, std::sync::mpsc::Receiver<String>) {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (tell, asked) = std::sync::mpsc::channel();
+    let place = place(&format!("http://{}", listener.local_addr().unwrap()), BUCKET, SECRET);
+    std::thread::spawn(move || {
+        for (status, body) in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut head = Vec::new();
+            while head.last().is_none_or(|line: &String| !line.trim().is_empty()) {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                head.push(line);
+            }
+            let length = head
+                .iter()
+                .find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+            reader.take(length.unwrap_or(0)).read_to_end(&mut Vec::new()).unwrap();
+            tell.send(head.remove(0)).unwrap();
+            let length = body.len();
+            write!(
+                stream,
+                "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            )
+            .unwrap();
+        }
+    });
+    (place, asked)
+}
+
+/// A page of a listing, with what it says of its end.
+fn page(keys: &[&str], end: &str) -> (u16, String) {
+    let entry = |key: &&str| {
+        format!(
+            "<Contents><Key>{key}</Key><Size>1</Size><LastModified>2026-11-22T00:00:00.000Z</LastModified></Contents>"
+        )
+    };
+    let entries: String = keys.iter().map(entry).collect();
+    (200, format!("<ListBucketResult>{entries}{end}</ListBucketResult>"))
+}
+
+#[tokio::test]
+async fn a_listing_goes_on_as_long_as_the_server_says_that_there_is_more() {
+    const MORE: &str = "<IsTruncated>true</IsTruncated>";
+    let with_token = format!("{MORE}<NextContinuationToken>t/1</NextContinuationToken>");
+    let (place, asked) = scripted(vec![
+        page(&["a", "b", "folder/", "x//y"], &with_token),
+        page(&["c"], MORE),
+        page(&["c", "d"], "<IsTruncated>false</IsTruncated>"),
+        page(&[], MORE),
+    ]);
+    let store = S3Store::open(&place).await.unwrap();
+    let keys: Vec<_> = store.list("", None, 100).await.unwrap().into_iter().map(|o| o.key).collect();
+    assert_eq!(keys, ["a", "b", "c", "d"], "without what cannot be ours");
+    let asked: Vec<String> = asked.iter().take(3).collect();
+    assert!(asked[1].contains("continuation-token=t%2F1"), "{asked:?}");
+    assert!(asked[2].contains("start-after=c"), "no token: from the last key on: {asked:?}");
+    let e = store.list("", None, 100).await.unwrap_err();
+    assert_eq!((e.kind(), e.gist()), (Kind::TryLater, "the listing does not come to its end"));
+}
+
+#[tokio::test]
+async fn objects_go_one_by_one_where_a_server_cannot_delete_many() {
+    let refusal = |code: &str| format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
+    let not_one = "<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>";
+    let (place, _asked) = scripted(vec![
+        (200, not_one.to_owned()),
+        (501, refusal("NotImplemented")),
+        (204, String::new()),
+        (403, refusal("AccessDenied")),
+    ]);
+    let store = S3Store::open(&place).await.unwrap();
+    for left_over in ["a", "b"] {
+        let left = store.delete(&["a".to_owned(), "b".to_owned()]).await;
+        let told: Vec<_> = left.iter().map(|(key, e)| (key.as_str(), e.kind())).collect();
+        assert_eq!(told, [(left_over, Kind::Denied)], "{left:?}");
+    }
+}
+
 /// The same on servers that run beside the tests: `tests/run --full` starts them, and says here where they are.
 mod on_a_real_server {
     use super::*;
