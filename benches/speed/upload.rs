@@ -207,7 +207,8 @@ pub(crate) fn put(args: &[String]) -> ExitCode {
     match runtime.block_on(put_file(args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("{e}");
+            // Where the copy that measures looks for what went wrong.
+            drop(writeln!(std::io::stderr(), "{e}"));
             ExitCode::FAILURE
         }
     }

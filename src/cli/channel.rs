@@ -27,7 +27,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Add a channel: asks its source what it has, and writes channels.d/NAME.toml
-    Add(Add),
+    Add(Box<Add>),
     /// List the channels
     List,
     /// Print a channel's file
