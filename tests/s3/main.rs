@@ -152,6 +152,25 @@ fn two_channels_in_one_bucket_keep_apart() {
 }
 
 #[test]
+fn prune_deletes_from_the_bucket_and_what_it_could_not_delete_later() {
+    let s = Staged::new(3, "");
+    s.run(&["check"]).expect_silence();
+    let kept = s.objects();
+    s.site.channel(
+        "news",
+        s.live.url("news"),
+        &format!("archive_length = \"PT10S\"\n{}", bucket(&s.proxy.url())),
+    );
+    s.proxy.fault("POST", "?delete", proxy::Fault::Denied, 1);
+    let told = s.run(&["prune", "--force"]).expect(3).stderr;
+    assert!(told.contains("delete s3://npvr-test/news/") && told.contains("access denied"), "{told}");
+    assert_eq!(s.objects(), kept);
+    s.run(&["prune", "--force"]).expect(0);
+    assert_eq!(s.objects(), Vec::<String>::new());
+    s.proxy.assert_all_done();
+}
+
+#[test]
 fn a_bucket_is_tried_out_before_a_channel_is_added_and_made_only_if_asked_for() {
     let s = Staged::new(2, "");
     let (url, endpoint) = (s.live.url("sport"), s.server.url());
