@@ -32,13 +32,14 @@
 //! 1. A row says `complete` or `partial` only for an object that is stored whole, with its size and SHA-256.
 //!    Tests: `a_cell_whose_object_is_being_deleted_is_not_claimed`, `an_object_that_is_not_there_is_captured_again`,
 //!    `killed_before_the_chunk_is_put_the_next_run_puts_it`, `killed_after_the_chunk_is_put_the_next_run_writes_it_down`,
-//!    `a_full_disk_fails_the_cells_and_with_room_again_everything_is_archived`.
+//!    `a_full_disk_fails_the_cells_and_with_room_again_everything_is_archived`,
+//!    `a_large_file_that_is_not_what_was_announced_changes_nothing_and_leaves_no_part`.
 //! 2. Every object in the store has a row, or a name that marks it unfinished, or is reported by `verify`.
 //!    Tests: `killed_while_the_chunk_is_put_the_next_run_puts_it_and_clears_up`,
 //!    `killed_after_any_step_the_next_run_goes_on`, `what_cannot_be_deleted_is_told_and_waits_for_the_next_run`. The report is
 //!    for a later version.
 //! 3. A complete chunk is never overwritten; a partial one only by one that covers strictly more.
-//!    Tests: `a_captured_cell_becomes_complete_and_is_never_claimed_again`,
+//!    Tests: `a_captured_cell_becomes_complete_and_is_never_claimed_again`, `a_new_object_takes_nobodys_place`,
 //!    `a_partial_chunk_is_captured_again_only_if_that_covers_strictly_more`,
 //!    `a_gap_that_the_source_fills_later_is_filled_in_the_archive`,
 //!    `an_object_that_a_row_speaks_of_is_never_deleted_as_garbage`.
@@ -47,7 +48,8 @@
 //!    `eight_threads_on_one_cell_leave_one_running_job`,
 //!    `the_job_of_a_dead_claimer_is_written_down_as_died_and_cannot_come_back`.
 //! 5. A kill at any instant loses no stored media and needs no hand: the next run carries on.
-//!    Tests: `killed_while_fragments_are_written_the_next_run_fetches_what_is_not_whole`,
+//!    Tests: `a_capture_to_a_bucket_that_is_killed_after_any_step_is_finished_by_the_next_run`,
+//!    `killed_while_fragments_are_written_the_next_run_fetches_what_is_not_whole`,
 //!    `killed_after_the_commit_the_next_run_deletes_the_spool`,
 //!    `what_is_whole_in_the_spool_is_not_fetched_again_and_what_may_be_torn_is`,
 //!    `killed_after_any_step_the_next_run_carries_on`.
@@ -72,7 +74,8 @@
 //!     `a_track_without_a_fragment_lacks_the_whole_cell`.
 //! 11. Secrets are in no log, job, command line, error, status, or HTTP answer.
 //!     Tests: `secrets_are_in_no_output_no_log_and_no_ledger_whatever_goes_wrong`,
-//!     `the_licence_and_the_secrets_of_urls_are_in_no_line`.
+//!     `the_licence_and_the_secrets_of_urls_are_in_no_line`,
+//!     `a_bucket_that_does_not_let_us_in_is_told_with_a_remedy_and_without_the_keys`.
 //! 12. Memory does not grow with chunk length, bitrate, archive size or the number of channels.
 //!     Tests: `a_manifest_without_an_end_is_given_up_with_bounded_memory`,
 //!     `a_segment_without_an_end_is_given_up_with_bounded_memory`; the bench measures the peak of a large chunk.

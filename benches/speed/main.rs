@@ -4,8 +4,8 @@
 //! same run; medians are compared. Beside the ratios stand six limits in seconds, which no other program gives a measure
 //! for. Each line says whether its limit is met; the exit code is 1 if one is not.
 //!
-//! Names after `--` choose among `capture`, `check`, `claim`, `plan`, `prune` and `start`; all by default. Needs nginx, curl and ffmpeg. What
-//! it makes (200 MB of media, once) is under `target/speed`.
+//! Names after `--` choose among `capture`, `check`, `claim`, `plan`, `prune`, `start` and `upload`; all by default. Needs
+//! nginx, curl and ffmpeg. What it makes (200 MB of media, and 1 GB of anything, once) is under `target/speed`.
 
 #![allow(clippy::print_stdout, reason = "printing figures is what a bench is for")]
 
@@ -15,6 +15,7 @@ mod cost;
 mod ledger;
 mod media;
 mod small;
+mod upload;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +48,11 @@ fn main() -> ExitCode {
     if args.first().is_some_and(|a| a == cost::MEASURE) {
         return cost::measure(&args[1..]);
     }
+    match args.first().map(String::as_str) {
+        Some(upload::SERVE) => return upload::serve(&args[1..]),
+        Some(upload::PUT) => return upload::put(&args[1..]),
+        _ => {}
+    }
     // Cargo says so to every bench.
     args.retain(|a| a != "--bench");
     match run(&args) {
@@ -61,17 +67,18 @@ fn main() -> ExitCode {
 
 /// Runs what was asked for; true if all of it keeps its limits.
 fn run(names: &[String]) -> Result<bool> {
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 7] = [
         ("start", small::start),
         ("plan", small::plan_a_week),
         ("prune", archive::plan_of_a_prune),
         ("check", archive::check_with_nothing_new),
         ("claim", ledger::claim),
         ("capture", capture::capture),
+        ("upload", upload::upload),
     ];
     if let Some(unknown) = names.iter().find(|n| parts.iter().all(|(name, _)| name != n)) {
         return Err(format!(
-            "no part is called {unknown}: there are start, plan, prune, check, claim and capture"
+            "no part is called {unknown}: there are start, plan, prune, check, claim, capture and upload"
         )
         .into());
     }

@@ -177,13 +177,33 @@ pub const KEYS: &[Key] = &[
         "The keys. Left out: AWS_ACCESS_KEY_ID and its like, the AWS profile, the role of the machine.",
     ),
     without("s3.access_key_file", Form::Text, "\"/etc/npvr/s3.access\"", "A file that holds the access key."),
-    without("s3.access_key_env", Form::Text, "\"S3_ACCESS\"", "The environment variable that holds it."),
+    without(
+        "s3.access_key_env",
+        Form::Text,
+        "\"S3_ACCESS\"",
+        "The name of an environment variable that holds the access key.",
+    ),
     without("s3.secret_key", Form::Secret, "\"\"", "Better kept elsewhere: see the next two."),
     without("s3.secret_key_file", Form::Text, "\"/etc/npvr/s3.secret\"", "A file that holds the secret key."),
-    without("s3.secret_key_env", Form::Text, "\"S3_SECRET\"", "The environment variable that holds it."),
-    without("s3.session_token", Form::Secret, "\"\"", "What belongs to keys that are lent for a while."),
-    without("s3.session_token_file", Form::Text, "\"/etc/npvr/s3.token\"", "A file that holds it."),
-    without("s3.session_token_env", Form::Text, "\"S3_TOKEN\"", "The environment variable that holds it."),
+    without(
+        "s3.secret_key_env",
+        Form::Text,
+        "\"S3_SECRET\"",
+        "The name of an environment variable that holds the secret key.",
+    ),
+    without(
+        "s3.session_token",
+        Form::Secret,
+        "\"\"",
+        "The token that comes with keys that are lent for a while.",
+    ),
+    without("s3.session_token_file", Form::Text, "\"/etc/npvr/s3.token\"", "A file that holds that token."),
+    without(
+        "s3.session_token_env",
+        Form::Text,
+        "\"S3_TOKEN\"",
+        "The name of an environment variable that holds that token.",
+    ),
     without("s3.profile", Form::Text, "\"archive\"", "Takes the keys of this AWS profile."),
 ];
 

@@ -144,7 +144,7 @@ impl Channels {
                 Some(Ok(text)) => Ok(Secret::new(text)),
                 Some(Err(_)) => Err(Error::new(Kind::Config, format!("${name} is not UTF-8"))),
                 None => Err(Error::new(Kind::Config, format!("${name} is not set"))
-                    .hint("set it in the crontab or the systemd unit, or use password_file")),
+                    .hint("set it in the crontab or the systemd unit, or keep the secret in a file")),
             },
         }
     }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use clap::Subcommand;
 use url::Url;
 
+use super::bucket::{self, BucketArgs};
 use super::exit::Exit;
 use super::out::{self, FAINT, STRONG, WARN, styled};
 use super::screen::counted;
 use super::site::{Places, name};
-use crate::channel::Name;
+use crate::channel::{Channel, Name};
 use crate::channels::Channels;
 use crate::error::{Error, Kind, Result};
 use crate::source::{self, Source, SourceKind, redacted};
@@ -26,7 +27,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Add a channel: asks its source what it has, and writes channels.d/NAME.toml
-    Add(Add),
+    Add(Box<Add>),
     /// List the channels
     List,
     /// Print a channel's file
@@ -49,7 +50,7 @@ enum Command {
         /// Channel
         name: String,
     },
-    /// Ask a source what it has: kind, tracks, window, lag
+    /// Ask a source what it has: kind, tracks, window, lag; and try the bucket of a channel out
     Probe {
         /// A channel, or the URL of a source
         #[arg(value_name = "NAME|URL")]
@@ -79,9 +80,11 @@ struct Add {
     /// Folder for its chunks [default: under the state folder]
     #[arg(long, value_name = "PATH")]
     disk: Option<String>,
-    /// Do not ask the source first
+    /// Do not ask source and store first
     #[arg(long)]
     no_probe: bool,
+    #[command(flatten)]
+    bucket: BucketArgs,
 }
 
 pub(crate) async fn run(args: Args, places: &Places) -> Result<Exit> {
@@ -116,16 +119,18 @@ async fn add(add: &Add, channels: &Channels) -> Result<Exit> {
         ("tracks", add.tracks.as_ref()),
         ("disk.path", add.disk.as_ref()),
     ];
-    let values: Vec<(&str, &str)> =
-        given.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?.as_str()))).collect();
+    let given = given.iter().filter_map(|(key, value)| Some((*key, value.as_ref()?.as_str())));
+    let values: Vec<(&str, &str)> = given.chain(add.bucket.values()).collect();
     let channel = channels.preview(&name, &values)?;
     if !add.no_probe {
-        let source = source::of_channel(&channel, None)?;
-        let timeline = source.timeline().await.map_err(|e| {
+        let all_the_same = |e: Error| {
             e.context(format!("channel {name}"))
                 .hint("add it all the same with --no-probe, and mend its file then")
-        })?;
+        };
+        let source = source::of_channel(&channel, None)?;
+        let timeline = source.timeline().await.map_err(all_the_same)?;
         out::data(&describe(&channel.url, &timeline)?)?;
+        out::data(&add.bucket.try_out(&channel).await.map_err(all_the_same)?)?;
     }
     channels.add(&name, &values)?;
     out::say(format_args!(
@@ -165,17 +170,21 @@ fn switch(channels: &Channels, text: &str, enabled: bool) -> Result<Exit> {
 }
 
 async fn probe(what: &str, channels: &Channels) -> Result<Exit> {
-    let (url, source): (Url, Box<dyn Source>) = if what.contains("://") {
+    let (url, source, channel): (Url, Box<dyn Source>, Option<Channel>) = if what.contains("://") {
         let url =
             Url::parse(what).map_err(|e| Error::new(Kind::Usage, format!("{what:?} is no URL: {e}")))?;
         let source = source::open(SourceKind::of(&url)?, &url, source::Options::default())?;
-        (url, source)
+        (url, source, None)
     } else {
         let channel = channels.load(&name(what)?)?;
-        (channel.url.clone(), source::of_channel(&channel, None)?)
+        (channel.url.clone(), source::of_channel(&channel, None)?, Some(channel))
     };
     let timeline = source.timeline().await?;
     out::data(&describe(&url, &timeline)?)?;
+    if let Some(channel) = channel {
+        let store = bucket::describe(&channel).await;
+        out::data(&store.map_err(|e| e.context(format!("channel {}", channel.name)))?)?;
+    }
     Ok(Exit::Well)
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its help, its arguments and a `run`; exit codes; the only printing.
 
 mod bars;
+mod bucket;
 mod capture;
 mod channel;
 mod check;

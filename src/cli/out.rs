@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 
 /// What goes well.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
@@ -60,6 +60,19 @@ pub(crate) fn complain(what: impl Display, hint: Option<&str>) {
 /// Says what an error says.
 pub(crate) fn complain_of(error: &Error) {
     complain(error, error.remedy());
+}
+
+/// Asks a person; no where nobody is there to answer, and by default.
+pub(crate) fn ask(question: &str) -> Result<bool> {
+    if !(std::io::stdin().is_terminal() && is_watched()) {
+        return Ok(false);
+    }
+    let mut err = anstream::stderr().lock();
+    // If standard error cannot be written to, there is nobody to ask.
+    let _ = write!(err, "{question} [y/N] ").and_then(|()| err.flush());
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).context("read the answer")?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// True if a person watches standard error: long work shows how it goes.

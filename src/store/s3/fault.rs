@@ -25,7 +25,7 @@ pub(super) struct Refusal {
     /// The status of the answer; 0 if there was none.
     pub(super) status: u16,
     /// The server's word for it: `NoSuchKey`. Empty if there was none.
-    pub(super) code: String,
+    pub(super) code: Box<str>,
     /// True if the same request may succeed a moment later.
     pub(super) passes: bool,
     /// True if the server said nothing for as long as we wait.
@@ -37,7 +37,7 @@ pub(super) struct Refusal {
 /// A failure that was not the server's word, and that trying again does not mend.
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Refusal { error, status: 0, code: String::new(), passes: false, silent: false, retry_after: None }
+        Refusal { error, status: 0, code: Box::default(), passes: false, silent: false, retry_after: None }
     }
 }
 
@@ -66,7 +66,7 @@ impl Refusal {
 
     /// True if there is no such bucket.
     pub(super) fn is_no_bucket(&self) -> bool {
-        self.code == "NoSuchBucket"
+        &*self.code == "NoSuchBucket"
     }
 
     /// True if something is there where nothing may be (`If-None-Match: *`).
@@ -76,7 +76,7 @@ impl Refusal {
 
     /// True if the server does not know what is asked for.
     pub(super) fn is_unknown(&self) -> bool {
-        self.status == 501 || self.code == "NotImplemented"
+        self.status == 501 || &*self.code == "NotImplemented"
     }
 }
 
@@ -121,7 +121,7 @@ pub(super) fn refused(asked: Asked<'_>, status: u16, headers: &HeaderMap, body: 
         || CHANGED.contains(&code)
         || matches!(code, "RequestTimeout" | "SlowDown" | "InternalError" | "ServiceUnavailable");
     let retry_after = header("retry-after").trim().parse().ok().map(Duration::from_secs);
-    Refusal { error, status, code: document.code, passes, silent: false, retry_after }
+    Refusal { error, status, code: document.code.into(), passes, silent: false, retry_after }
 }
 
 /// Codes that say that other bytes arrived than were sent.

@@ -53,7 +53,7 @@ impl S3Store {
             config.set_location_constraint(region);
         }
         match Ask::new(&self.bucket, "", Command::CreateBucket { config }).document().await {
-            Err(refusal) if refusal.code != "BucketAlreadyOwnedByYou" => {
+            Err(refusal) if &*refusal.code != "BucketAlreadyOwnedByYou" => {
                 Err(refusal.error.context(format!("make {}", self.shown)))
             }
             _ => Ok(()),

@@ -177,10 +177,9 @@ async fn put_whole(order: &Order<'_>, mut reader: Reader) -> Result<bool, Refusa
     let etag = match sent {
         Ok(answer) => answer.md5.map(|md5| hex(&md5)),
         // Our own first try may be what is there now, if its answer was lost.
-        Err(refusal) if only_new && refusal.is_taken() => return is_ours(order, None).await,
-        Err(refusal) => {
-            return if lost(&refusal) && is_ours(order, None).await? { Ok(true) } else { Err(refusal) };
-        }
+        Err(refusal) if only_new && refusal.is_taken() => return Ok(is_ours(order, None).await),
+        Err(refusal) if refusal.passes && is_ours(order, None).await => return Ok(true),
+        Err(refusal) => return Err(refusal),
     };
     failpoint::reach("s3-4-completed");
     confirm(order, etag.as_deref()).await
@@ -299,9 +298,9 @@ async fn complete(order: &Order<'_>, id: &str, sent: Vec<Sent>) -> Result<bool, 
             failpoint::reach("s3-4-completed");
             confirm(order, etag.as_deref()).await
         }
-        // The answer may have been lost on its way, and only the object can tell.
-        Err(refusal) if refusal.is_taken() => is_ours(order, etag.as_deref()).await,
-        Err(refusal) if lost(&refusal) && is_ours(order, etag.as_deref()).await? => Ok(true),
+        // The answer to an earlier try may have been lost on its way, and only the object can tell.
+        Err(_) if is_ours(order, etag.as_deref()).await => Ok(true),
+        Err(refusal) if refusal.is_taken() => Ok(false),
         Err(refusal) => Err(refusal),
     }
 }
@@ -346,23 +345,13 @@ fn difference(expect: &Digest, etag: Option<&str>, found: &Described) -> Option<
     differs.then(|| "its checksum in the store is not that of what was sent".to_owned())
 }
 
-/// True for a failure that may have been only that of the answer. An upload that is no longer there may be one that an earlier
-/// try has completed.
-fn lost(refusal: &Refusal) -> bool {
-    refusal.passes || refusal.code == "NoSuchUpload"
-}
-
 /// After a failure that may have been only that of the answer: whether the object is there, as it was to be put.
-async fn is_ours(order: &Order<'_>, etag: Option<&str>) -> Result<bool, Refusal> {
-    match super::head(order.bucket, order.key).await {
-        Ok(found) => {
-            let by_sha256 = found.told(&SHA256).is_some_and(|hex| hex == order.expect.hex());
-            let by_etag = etag.is_some() && found.told(&ETAG).map(|e| e.trim_matches('"')) == etag;
-            Ok(found.bytes == order.expect.bytes && (by_sha256 || by_etag))
-        }
-        // Whatever it is: not known to be there.
-        Err(_) => Ok(false),
-    }
+async fn is_ours(order: &Order<'_>, etag: Option<&str>) -> bool {
+    // Whatever went wrong: it is not known to be there.
+    let Ok(found) = super::head(order.bucket, order.key).await else { return false };
+    let by_sha256 = found.told(&SHA256).is_some_and(|hex| hex == order.expect.hex());
+    let by_etag = etag.is_some() && found.told(&ETAG).map(|e| e.trim_matches('"')) == etag;
+    found.bytes == order.expect.bytes && (by_sha256 || by_etag)
 }
 
 /// Whether the server refuses to put another object where there is one, if asked to: tried on an object that may be lost.
@@ -383,5 +372,38 @@ pub(super) async fn abort(bucket: &Bucket, key: &str, id: &str) -> Result<(), Re
     match Ask::new(bucket, key, Command::AbortMultipartUpload { upload_id: &id }).document().await {
         Err(refusal) if refusal.status != 404 || refusal.is_no_bucket() => Err(refusal),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn ten_thousand_parts_are_enough_for_any_file_and_no_part_is_too_small(bytes in SINGLE_BELOW..5 << 40) {
+            let part = part_bytes(bytes);
+            prop_assert!(bytes.div_ceil(part) <= MOST_PARTS);
+            // S3 takes none below 5 MiB but the last.
+            prop_assert!(part >= PART_BYTES && part.is_multiple_of(ROOM_UNIT));
+        }
+    }
+
+    #[test]
+    fn what_the_store_says_of_an_object_is_compared_where_it_can_be() {
+        let expect = Digest { bytes: 9, sha256: [7; 32] };
+        let found = |bytes: u64, etag: &'static str, sha256: Option<String>| {
+            let mut headers = HeaderMap::from_iter([(ETAG, HeaderValue::from_static(etag))]);
+            headers.extend(sha256.map(|hex| (SHA256, hex.parse().unwrap())));
+            difference(&expect, Some("aa-2"), &Described { bytes, headers })
+        };
+        assert_eq!(found(9, "\"aa-2\"", Some(expect.hex())), None);
+        assert_eq!(found(9, "\"aa-2\"", None), None, "a server that keeps no metadata");
+        assert_eq!(found(9, "\"opaque\"", Some(expect.hex())), None, "a server with its own kind of ETag");
+        assert_eq!(found(8, "\"bb-1\"", Some("00".repeat(32))), None, "another object, put later");
+        assert!(found(8, "\"aa-2\"", Some(expect.hex())).unwrap().contains("it has 8 bytes in the store"));
+        assert!(found(9, "\"bb-2\"", Some(expect.hex())).unwrap().contains("its checksum in the store"));
     }
 }

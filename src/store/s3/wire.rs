@@ -28,6 +28,8 @@ use crate::error::{Error, Kind};
 const SILENCE: Duration = Duration::from_secs(30);
 /// The same for putting parts together, over which servers take their time.
 const LONG_SILENCE: Duration = Duration::from_secs(300);
+/// How often it is looked at whether something has moved.
+const LOOK: Duration = Duration::from_secs(2);
 /// So many silences, and it is not tried again: they have taken long enough.
 const MOST_SILENCES: usize = 2;
 /// The longest that we let a server keep us waiting between two tries.
@@ -171,12 +173,16 @@ async fn watched(
     silence: Duration,
 ) -> Result<Response, Refusal> {
     let mut sending = std::pin::pin!(sending);
+    let mut quiet = Duration::ZERO;
     loop {
         let before = taken.load(Ordering::Relaxed);
-        match tokio::time::timeout(silence, &mut sending).await {
+        match tokio::time::timeout(LOOK, &mut sending).await {
             Ok(answer) => return answer.map_err(broken),
-            Err(_) if taken.load(Ordering::Relaxed) == before => return Err(Refusal::silence(silence)),
-            Err(_) => {}
+            Err(_) if taken.load(Ordering::Relaxed) != before => quiet = Duration::ZERO,
+            Err(_) => quiet += LOOK,
+        }
+        if quiet >= silence {
+            return Err(Refusal::silence(silence));
         }
     }
 }
@@ -232,5 +238,46 @@ impl Tries {
         let asked = refusal.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
         tokio::time::sleep(delay.max(asked)).await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_began_as_a_success_is_known_by_its_outermost_element() {
+        for (text, name) in [
+            ("<?xml version=\"1.0\"?>\n<!-- x --><Error><Code>x</Code></Error>", Some("Error")),
+            ("  <Error/>", Some("Error")),
+            ("<DeleteResult xmlns=\"x\"><Error><Key>a</Key></Error></DeleteResult>", Some("DeleteResult")),
+            ("", None),
+            ("\u{feff}plain", None),
+        ] {
+            assert_eq!(root(text), name, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_an_md5_is_taken_for_one() {
+        let told = |etag: &'static str, more: &[(&'static str, &'static str)]| {
+            let all = more.iter().copied().chain([("etag", etag)]);
+            let header =
+                |(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value));
+            told_md5(&all.map(header).collect())
+        };
+        const ETAG: &str = "\"0123456789abcdef0123456789ABCDEF\"";
+        assert_eq!(told(ETAG, &[]).unwrap()[..3], [0x01, 0x23, 0x45]);
+        assert!(told(ETAG, &[("x-amz-server-side-encryption", "AES256")]).is_some());
+        assert_eq!(told(ETAG, &[("x-amz-server-side-encryption", "aws:kms")]), None);
+        assert_eq!(told(ETAG, &[("x-amz-server-side-encryption-customer-algorithm", "AES256")]), None);
+        for other in [
+            "\"0123456789abcdef0123456789abcdef-2\"",
+            "\"\"",
+            "\"0123\"",
+            "\"xyz3456789abcdef0123456789abcdef\"",
+        ] {
+            assert_eq!(told(other, &[]), None, "{other}");
+        }
     }
 }
