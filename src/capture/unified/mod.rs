@@ -8,7 +8,6 @@
 
 mod log;
 mod program;
-mod tracks;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -16,7 +15,7 @@ use std::time::Duration;
 
 use self::log::Tail;
 use self::program::{End, LICENCE, run};
-use self::tracks::{pair, tracks_of};
+use super::tracks::{pair, tracks_of};
 use super::Event;
 use super::attempt::Attempt;
 use super::batch::bounds;
