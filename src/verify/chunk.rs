@@ -89,7 +89,9 @@ pub(super) fn other_times(cell: Cell, contents: &Contents) -> Option<String> {
         // The start of a segment decides, and the manifest may say another one than the media, by less than a segment.
         let fits = cell.start().minus(longest) <= begins && begins < cell.end().plus(longest);
         let id = track.file_track_id;
-        (!fits).then(|| format!("its times are not those of its cell: track {id} begins at {begins}"))
+        (!fits).then(|| {
+            format!("its times are not those of its cell: track {id} begins at {}", begins.floor_ms())
+        })
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 
 use super::chunk::examine;
 use super::finding::{ChannelReport, Finding, What};
@@ -41,6 +41,21 @@ struct Looked {
     is_noted: bool,
 }
 
+/// A chunk that is to be read, and whose it is.
+type Next = (usize, CellRow, Stored);
+
+/// Reading under way.
+struct Run<'a> {
+    ledger: Arc<dyn Ledger>,
+    readers: &'a mut [Reader],
+    queue: Queue,
+    budget: Budget,
+    parallel: usize,
+    /// What the budget has no room for, unless something that is being read turns out to be bad.
+    waiting: Option<Next>,
+    running: JoinSet<Read>,
+}
+
 /// Reads chunks of all channels, within the budget, and adds what is found to the reports.
 pub(super) async fn read(
     ledger: Arc<dyn Ledger>,
@@ -53,55 +68,65 @@ pub(super) async fn read(
     watcher.event(Event::WillRead { bytes: options.budget.map_or(total, |budget| budget.min(total)) });
     let lines = readers.iter().map(|r| (r.report.name.clone(), r.bad.clone()));
     let mut queue = Queue::new(lines, began);
-    let mut budget = Budget::new(options.budget);
     for (channel, reader) in readers.iter_mut().enumerate() {
         let lined_up = queue.line_up(channel, ledger.as_ref());
         note_error(&mut reader.report, lined_up);
     }
-    let mut running: JoinSet<Read> = JoinSet::new();
-    let mut is_over = false;
+    let (budget, running) = (Budget::new(options.budget), JoinSet::new());
+    let parallel = options.parallel.max(1);
+    let mut run = Run { ledger, readers, queue, budget, parallel, waiting: None, running };
     loop {
-        while !is_over && running.len() < options.parallel.max(1) {
-            let next = match queue.next(ledger.as_ref()) {
+        run.start();
+        let Some(done) = run.running.join_next().await else { break };
+        // Tasks are never cancelled, so a failed one has panicked: that is a bug, and is to be seen.
+        let done = done.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
+        watcher.event(Event::Read { bytes: done.bytes });
+        run.ended(done);
+    }
+}
+
+impl Run<'_> {
+    /// Begins to read as many chunks as may be.
+    fn start(&mut self) {
+        while self.running.len() < self.parallel {
+            let next =
+                self.waiting.take().map_or_else(|| self.queue.next(self.ledger.as_ref()), |n| Ok(Some(n)));
+            let (channel, row, stored) = match next {
                 Ok(Some(next)) => next,
-                Ok(None) => break,
-                Err(e) => {
-                    // It is the ledger of all of them.
-                    if let Some(first) = readers.first_mut() {
-                        note_error(&mut first.report, Err(e));
-                    }
-                    is_over = true;
-                    break;
+                Ok(None) => return,
+                Err((channel, e)) => {
+                    note_error(&mut self.readers[channel].report, Err(e));
+                    continue;
                 }
             };
-            let (channel, row, stored) = next;
             // A channel whose store fails is left alone.
-            if readers[channel].report.error.is_some() {
+            if self.readers[channel].report.error.is_some() {
                 continue;
             }
-            if !budget.take(stored.bytes) {
-                is_over = true;
-                break;
+            if !self.budget.take(stored.bytes) {
+                self.waiting = Some((channel, row, stored));
+                return;
             }
-            let subject = Arc::clone(&readers[channel].subject);
-            running.spawn(async move {
+            let subject = Arc::clone(&self.readers[channel].subject);
+            self.running.spawn(async move {
                 let (cell, bytes) = (row.cell, stored.bytes);
                 let result = look(&subject, &row, &stored).await;
                 Read { channel, cell, bytes, result }
             });
         }
-        let Some(done) = running.join_next().await else { break };
-        let Read { channel, cell, bytes, result } = finished(done);
-        watcher.event(Event::Read { bytes });
-        let report = &mut readers[channel].report;
+    }
+
+    fn ended(&mut self, read: Read) {
+        let Read { channel, cell, bytes, result } = read;
+        let report = &mut self.readers[channel].report;
         match result {
             Ok(looked) => {
                 report.read += 1;
                 report.read_bytes += bytes;
                 if looked.is_noted {
-                    queue.noted(channel, cell);
+                    self.queue.noted(channel, cell);
                 } else {
-                    budget.was_bad(bytes);
+                    self.budget.was_bad(bytes);
                 }
                 looked.findings.into_iter().for_each(|finding| report.add(finding));
             }
@@ -146,9 +171,4 @@ async fn look(subject: &Subject, row: &CellRow, stored: &Stored) -> Result<Looke
         looked.findings.push(Finding::new(what, &stored.key, Some(row.cell), message).with(repair));
     }
     Ok(looked)
-}
-
-/// The result of a task. Tasks are never cancelled, so a failed one has panicked: that is a bug, and is to be seen.
-fn finished<T>(joined: std::result::Result<T, JoinError>) -> T {
-    joined.unwrap_or_else(|e: JoinError| std::panic::resume_unwind(e.into_panic()))
 }

@@ -34,10 +34,8 @@ impl Subject {
         what: What,
         message: &str,
     ) -> Result<Option<Repair>> {
-        if !self.channel.enabled {
-            return Ok(None);
-        }
-        match self.is_held(row, what).await? {
+        let held = if self.channel.enabled { self.is_held(row, what).await? } else { Held::No };
+        match held {
             Held::Yes if self.options.dry_run => {
                 Ok(Some(Repair::not_all("would be captured again: the source still holds it")))
             }

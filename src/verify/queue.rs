@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::grid::Cell;
 use crate::ledger::{CellRow, Ledger, Stored};
 use crate::time::Time;
@@ -67,12 +67,18 @@ impl Queue {
     }
 
     /// The next chunk, and which channel's it is.
-    pub(super) fn next(&mut self, ledger: &dyn Ledger) -> Result<Option<(usize, CellRow, Stored)>> {
+    ///
+    /// # Errors
+    /// Those of the ledger, with the channel whose line ends there.
+    pub(super) fn next(
+        &mut self,
+        ledger: &dyn Ledger,
+    ) -> Result<Option<(usize, CellRow, Stored)>, (usize, Error)> {
         let Some(Reverse((_, _, channel))) = self.turns.pop() else { return Ok(None) };
         let line = &mut self.lines[channel];
         let Some((row, stored)) = line.page.pop_front() else { return Ok(None) };
         line.out.insert(row.cell);
-        self.line_up(channel, ledger)?;
+        self.line_up(channel, ledger).map_err(|e| (channel, e))?;
         Ok(Some((channel, row, stored)))
     }
 
