@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::out;
+use super::screen::counted;
 use crate::verify::{Event, Watcher};
 
 /// How often a bar moves by itself, so that one sees that it lives.
@@ -20,6 +21,9 @@ impl Watcher for Bar {
             Event::Listed { channel, objects } => {
                 self.0.inc(objects);
                 self.0.set_message(channel.to_owned());
+            }
+            Event::Told { channel, findings } => {
+                self.0.set_message(format!("{channel}: {}", counted(findings, "finding")));
             }
             Event::WillRead { bytes } => {
                 self.0.set_style(style("{bar:24} {bytes}/{total_bytes} read back, {eta} to go"));

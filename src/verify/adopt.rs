@@ -51,27 +51,45 @@ struct Prepared {
 const UNKNOWN: &str = "no row of the ledger speaks of it";
 
 impl Subject {
-    /// Says what an object is of which no row speaks, and writes it down if that was asked for and it is a chunk of the cell.
+    /// Step 1 for an object of which no row speaks; `None` if it is not to be written down, or is gone.
     ///
     /// # Errors
     /// Those of the ledger and the store.
-    pub(super) async fn adopt(&self, object: &Object, cell: Cell) -> Result<Stranger> {
+    pub(super) async fn read_stranger(&self, object: &Object, cell: Cell) -> Result<Option<ReadBack>> {
+        if self.why_not(cell)?.is_some() {
+            return Ok(None);
+        }
+        match read_back(self.store.as_ref(), &object.key).await {
+            Err(e) if e.kind() == Kind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Why an object is not to be written down as the chunk of a cell; `None` if it is.
+    fn why_not(&self, cell: Cell) -> Result<Option<String>> {
         let rows = self.ledger().cells(self.name(), cell.range())?;
         if let Some(other) = rows.iter().find(|row| row.cell != cell) {
-            let message =
-                format!("{UNKNOWN}, and for a part of its time {} is there: it stays as it is", other.cell);
-            return Ok(Stranger::left(message));
+            return Ok(Some(format!(
+                ", and for a part of its time {} is there: it stays as it is",
+                other.cell
+            )));
         }
-        if !self.options.repair {
-            let message = format!("{UNKNOWN}: npvr verify --repair {} writes it down", self.name());
-            return Ok(Stranger::left(message));
+        let asked_for = self.options.repair;
+        Ok((!asked_for).then(|| format!(": npvr verify --repair {} writes it down", self.name())))
+    }
+
+    /// Says what an object is of which no row speaks, and writes it down if that was asked for and it is a chunk of the cell.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub(super) async fn adopt(&self, key: &str, cell: Cell, found: Option<ReadBack>) -> Result<Stranger> {
+        // Again: the one before it was written down since it was read.
+        if let Some(why) = self.why_not(cell)? {
+            return Ok(Stranger::left(format!("{UNKNOWN}{why}")));
         }
-        let found = match read_back(self.store.as_ref(), &object.key).await {
-            Err(e) if e.kind() == Kind::NotFound => {
-                let repair = Some(Repair::mended("it is gone meanwhile"));
-                return Ok(Stranger { message: UNKNOWN.to_owned(), repair, note: None });
-            }
-            found => found?,
+        let Some(found) = found else {
+            let repair = Some(Repair::mended("it is gone meanwhile"));
+            return Ok(Stranger { message: UNKNOWN.to_owned(), repair, note: None });
         };
         failpoint::reach("repair-1-read");
         match self.prepare(cell, found).await {
@@ -80,7 +98,7 @@ impl Subject {
                 Ok(Stranger { message: UNKNOWN.to_owned(), repair, note: None })
             }
             Ok(prepared) => {
-                let repair = Some(self.write_down(cell, &object.key, &prepared)?);
+                let repair = Some(self.write_down(cell, key, &prepared)?);
                 Ok(Stranger { message: UNKNOWN.to_owned(), repair, note: prepared.note })
             }
             Err(e) if matches!(e.kind(), Kind::Corrupt | Kind::TryLater) => {

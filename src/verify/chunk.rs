@@ -206,3 +206,51 @@ fn broken(before: &Index, index: &Index) -> Option<String> {
         Some(format!("track {}: {what} of {ms} ms", track.track_id))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::IndexEntry;
+    use crate::time::Timescale;
+
+    /// Fragments of one track that begin at these ticks and last 100 each; 50 a second.
+    fn index(track_id: u32, starts: &[u64]) -> Index {
+        let mut index = Index::default();
+        for (n, start) in starts.iter().enumerate() {
+            let entry = IndexEntry {
+                decode_time: *start,
+                duration_ticks: 100,
+                moof_offset: 1_000 + n as u64,
+                prefix_size: 0,
+                size: 1,
+                sync: true,
+            };
+            index.push(track_id, Timescale::new(50).unwrap(), entry);
+        }
+        index
+    }
+
+    #[test]
+    fn a_chunk_that_does_not_begin_where_the_one_before_ends_is_told_with_how_much() {
+        let before = index(1, &[0, 100, 200]);
+        for (starts, told) in [
+            ([300, 400], None),
+            ([350, 450], None),
+            ([360, 460], Some("track 1: a hole of 1200 ms")),
+            ([240, 340], Some("track 1: an overlap of 1200 ms")),
+        ] {
+            assert_eq!(broken(&before, &index(1, &starts)).as_deref(), told);
+        }
+        assert_eq!(broken(&before, &index(2, &[900])), None, "another track");
+        let mut none_of_ours = index(1, &[900]);
+        none_of_ours.number(|_| 0);
+        assert_eq!(broken(&before, &none_of_ours), None);
+    }
+
+    #[test]
+    fn a_fragment_that_lies_over_the_one_before_is_told_with_its_place() {
+        assert_eq!(overlaps(&index(1, &[0, 100, 160, 260])).count(), 0, "rounding");
+        let told: Vec<String> = overlaps(&index(1, &[0, 100, 140])).collect();
+        assert_eq!(told, ["track 1: the fragment at byte 1002 overlaps the one before it"]);
+    }
+}

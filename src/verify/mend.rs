@@ -164,3 +164,70 @@ fn holds_all(
     };
     !is_leaving && !had.is_empty() && had.iter().all(holds)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::grid::Cell;
+    use crate::ledger::State;
+    use crate::time::{Range, Time};
+    use crate::timeline::TrackTimeline;
+    use crate::track::{Medium, Track};
+
+    fn range(start: i64, end: i64) -> Range {
+        Range::new(Time::from_s(start), Time::from_s(end))
+    }
+
+    /// The cell [100 s, 110 s).
+    fn row() -> CellRow {
+        CellRow {
+            cell: Cell::from_range(range(100, 110)),
+            state: State::Complete,
+            stored: None,
+            attempts: 0,
+            retry_at: None,
+            reason: None,
+            job: None,
+            progress: None,
+            updated: Time::EPOCH,
+            verified: None,
+        }
+    }
+
+    /// What holds two tracks, each from there on.
+    fn timeline(video_from: i64, audio_from: i64) -> Timeline {
+        let track = |medium: Medium, from| {
+            let id = medium.as_str().to_owned() + "=1";
+            let track = Track { medium, id, language: None, bandwidth: None, codecs: None, size: None };
+            let held = Ranges::from_iter([range(from, 200)]);
+            TrackTimeline { track, held, last_start: None, settle: Duration::ZERO }
+        };
+        Timeline {
+            now: Time::from_s(200),
+            window_start: Time::from_s(video_from.min(audio_from)),
+            live: true,
+            zero: None,
+            tracks: vec![track(Medium::Video, video_from), track(Medium::Audio, audio_from)],
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_bad_chunk_is_given_up_only_for_one_that_has_all_that_it_had() {
+        let had = ["video=1".to_owned(), "audio=1".to_owned()];
+        let holds = |timeline: &Timeline, had: &[String], gaps: &[Gap], margin_s| {
+            holds_all(timeline, &row(), had, gaps, Duration::from_secs(margin_s))
+        };
+        assert!(holds(&timeline(90, 95), &had, &[], 10));
+        assert!(!holds(&timeline(90, 95), &had, &[], 11), "it leaves the window in a moment");
+        assert!(!holds(&timeline(90, 101), &had, &[], 0), "a second of sound has left it");
+        let lacked = Gap { track: "audio=1".into(), range: range(100, 102), reason: "404".into() };
+        assert!(holds(&timeline(90, 101), &had, &[lacked], 0), "which the chunk does not have either");
+        let other = [&had[..], &["text=1".to_owned()]].concat();
+        assert!(!holds(&timeline(90, 95), &other, &[], 0), "a track that the source has no more");
+        assert!(holds(&timeline(90, 101), &had[..1], &[], 0), "a track that the chunk never had");
+        assert!(!holds(&timeline(90, 95), &[], &[], 0));
+    }
+}

@@ -64,6 +64,13 @@ pub enum Event<'a> {
         /// How many more.
         objects: u64,
     },
+    /// Something of a channel was found that no row speaks of; with a repair, each takes a while.
+    Told {
+        /// Its name.
+        channel: &'a str,
+        /// How many findings it has so far.
+        findings: u64,
+    },
     /// Chunks are going to be read, at most so much of them.
     WillRead {
         /// In bytes.
@@ -144,3 +151,6 @@ async fn walk(
 fn could_not(channel: &str, e: Error) -> Error {
     e.context(format!("channel {channel}: could not verify"))
 }
+
+#[cfg(test)]
+mod tests;

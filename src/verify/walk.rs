@@ -5,6 +5,8 @@
 
 use std::collections::HashSet;
 
+use futures_util::{StreamExt, stream};
+
 use super::finding::{ChannelReport, Finding, What};
 use super::merge::{Merge, Pair};
 use super::subject::Subject;
@@ -211,32 +213,41 @@ impl<'a> Walk<'a> {
         // What was garbage a moment ago, and is not any more, is not in the store any more either.
         let still: HashSet<String> =
             self.list(before_page.as_deref()).await?.into_iter().map(|object| object.key).collect();
+        let mut chunks = Vec::new();
         for object in strangers.into_iter().filter(|object| still.contains(&object.key)) {
             if garbage.contains(&object.key) {
                 self.report.garbage += 1;
+            } else if let Some(cell) = Cell::of_key(subject.name(), &object.key) {
+                let row = subject.ledger().cell(subject.name(), cell)?;
+                // Else it was stored since the rows were read, or is just being stored.
+                if row.is_none_or(|row| row.stored.is_none() && row.state != State::Capturing) {
+                    chunks.push((object, cell));
+                }
             } else {
-                self.look_at_stranger(object).await?;
+                let message = "it is no chunk of this channel: its name is not one";
+                self.report.add(Finding::new(What::Foreign, object.key, None, message));
             }
         }
-        Ok(())
+        self.look_at_chunks(chunks).await
     }
 
-    async fn look_at_stranger(&mut self, object: Object) -> Result<()> {
+    /// Objects that are named as chunks. A few are read at once, and written down in their order: what the one before says of
+    /// the next is used.
+    async fn look_at_chunks(&mut self, chunks: Vec<(Object, Cell)>) -> Result<()> {
         let subject = self.subject;
-        let Some(cell) = Cell::of_key(subject.name(), &object.key) else {
-            let message = "it is no chunk of this channel: its name is not one";
-            self.report.add(Finding::new(What::Foreign, object.key, None, message));
-            return Ok(());
-        };
-        let row = subject.ledger().cell(subject.name(), cell)?;
-        if row.is_some_and(|row| row.stored.is_some() || row.state == State::Capturing) {
-            // It was stored since the rows were read, or is just being stored.
-            return Ok(());
+        let read = chunks.into_iter().map(|(object, cell)| async move {
+            let found = subject.read_stranger(&object, cell).await;
+            (object, cell, found)
+        });
+        let mut read = std::pin::pin!(stream::iter(read).buffered(subject.options.parallel.max(1)));
+        while let Some((object, cell, found)) = read.next().await {
+            let found = subject.adopt(&object.key, cell, found?).await?;
+            let finding =
+                Finding::new(What::Foreign, object.key, Some(cell), found.message).with(found.repair);
+            self.report.add(finding);
+            self.report.notes.extend(found.note.filter(|note| !self.report.notes.contains(note)));
+            self.watcher.event(Event::Told { channel: subject.name(), findings: self.report.found });
         }
-        let found = subject.adopt(&object, cell).await?;
-        let finding = Finding::new(What::Foreign, object.key, Some(cell), found.message).with(found.repair);
-        self.report.add(finding);
-        self.report.notes.extend(found.note.filter(|note| !self.report.notes.contains(note)));
         Ok(())
     }
 }
