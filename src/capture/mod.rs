@@ -55,6 +55,7 @@ pub use self::lanes::{Lanes, Turn};
 pub use self::progress::spooled_until;
 pub use self::proof::BEFORE_THE_ARCHIVE;
 pub(crate) use self::proof::{Evidence, gaps as prove, presented};
+pub(crate) use self::stored::holds_all;
 pub use self::stored::{ReadBack, read_back};
 pub use self::sweep::{sweep, sweep_orphans};
 pub(crate) use self::tracks::{InFile, pair, tracks_of};

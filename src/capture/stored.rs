@@ -144,7 +144,7 @@ impl Seek for Passing {
 }
 
 /// True if `one` has every fragment that `other` has, by track and decode time.
-pub(super) fn holds_all(one: &Index, other: &Index) -> bool {
+pub(crate) fn holds_all(one: &Index, other: &Index) -> bool {
     let times = |index: &Index| -> HashSet<(u32, u64)> {
         let of_track = index.tracks.iter().map(|t| t.fragments.iter().map(|f| (t.track_id, f.decode_time)));
         of_track.flatten().collect()

@@ -11,12 +11,14 @@ use super::chunk::{gaps_of_file, other_times};
 use super::finding::Repair;
 use super::names::Named;
 use super::subject::Subject;
-use crate::capture::{BEFORE_THE_ARCHIVE, Contents, ReadBack, ends_before, read_back};
+use crate::capture::{
+    BEFORE_THE_ARCHIVE, Contents, Order, ReadBack, ends_before, holds_all, read_back, write_off,
+};
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::failpoint;
 use crate::grid::Cell;
-use crate::ledger::{CellRow, Coverage, Gap, Stored};
+use crate::ledger::{CellRow, Coverage, Gap, State, Stored};
 use crate::media::{Index, TrackIndex};
 use crate::store::{Digest, Object};
 use crate::time::{MediaTime, Time, human_duration};
@@ -98,6 +100,7 @@ impl Subject {
                 Ok(Stranger { message: UNKNOWN.to_owned(), repair, note: None })
             }
             Ok(prepared) => {
+                self.bury(cell)?;
                 let repair = Some(self.write_down(cell, key, &prepared)?);
                 Ok(Stranger { message: UNKNOWN.to_owned(), repair, note: prepared.note })
             }
@@ -109,6 +112,42 @@ impl Subject {
         }
     }
 
+    /// Ends what a row calls a capture, where there is none any more: a ledger that was brought back from a backup may know no
+    /// better.
+    fn bury(&self, cell: Cell) -> Result<()> {
+        let row = self.ledger().cell(self.name(), cell)?;
+        if row.is_some_and(|row| row.state == State::Capturing) && self.has_no_spool(cell) {
+            let order = Order { cell, whole: true, last_chance: true, attempts: 0, since: cell.start() };
+            write_off(&self.place, self.name(), order, &[], "its capture died")?;
+        }
+        Ok(())
+    }
+
+    /// Writes an object down in place of the one that a row of a partial chunk speaks of, if it has all that that one had, and
+    /// more: it was captured after a backup of the ledger was made, or just before a kill.
+    ///
+    /// # Errors
+    /// Those of the ledger and the store.
+    pub(super) async fn write_down_better(&self, row: &CellRow, stored: &Stored) -> Result<Option<Repair>> {
+        let before = self.ledger().index(self.name(), row.cell)?.and_then(|bytes| Index::decode(&bytes).ok());
+        let Some(before) = before.filter(|_| stored.coverage == Coverage::Partial) else { return Ok(None) };
+        let found = read_back(self.store.as_ref(), &stored.key).await?;
+        let prepared = match self.prepare(row.cell, found).await {
+            Ok(prepared) => prepared,
+            Err(e) if matches!(e.kind(), Kind::Corrupt | Kind::TryLater) => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        // By the numbers in the files: in a dry run the ids are not looked for.
+        let [before, now] = [before, prepared.contents.index.clone()].map(|mut index| {
+            index.number(|file_track_id| file_track_id);
+            index
+        });
+        if !holds_all(&now, &before) || holds_all(&before, &now) {
+            return Ok(None);
+        }
+        self.replace(row, stored, &prepared, "a chunk that has more is stored")
+    }
+
     /// Writes a stored chunk down anew, of which the ledger's index or gaps are not right.
     ///
     /// # Errors
@@ -117,9 +156,6 @@ impl Subject {
         if !self.options.repair {
             return Ok(None);
         }
-        if self.options.dry_run {
-            return Ok(Some(Repair::not_all("would be written down anew, by what is in the file")));
-        }
         let found = read_back(self.store.as_ref(), &stored.key).await?;
         let is_same = (found.digest.bytes, found.digest.sha256) == (stored.bytes, stored.sha256);
         let prepared = match self.prepare(row.cell, found).await {
@@ -127,10 +163,23 @@ impl Subject {
             Err(e) if !matches!(e.kind(), Kind::Corrupt | Kind::TryLater) => return Err(e),
             _ => return Ok(None),
         };
+        self.replace(row, stored, &prepared, "its index is written anew")
+    }
+
+    /// Step 2 for a cell that has a row with an object.
+    fn replace(
+        &self,
+        row: &CellRow,
+        stored: &Stored,
+        prepared: &Prepared,
+        reason: &str,
+    ) -> Result<Option<Repair>> {
+        if self.options.dry_run {
+            return Ok(Some(Repair::not_all("would be written down anew, by what is in the file")));
+        }
         failpoint::reach("repair-1-read");
-        let reason = "its index is written anew";
         match self.ledger().spoil(self.name(), row.cell, stored, reason, clock::now()) {
-            Ok(true) => self.write_down(row.cell, &stored.key, &prepared).map(Some),
+            Ok(true) => self.write_down(row.cell, &stored.key, prepared).map(Some),
             Ok(false) => Ok(None),
             Err(e) if e.kind() == Kind::Busy => Ok(None),
             Err(e) => Err(e),

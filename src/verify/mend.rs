@@ -43,9 +43,13 @@ impl Subject {
             Held::Unknown(why) => {
                 Ok(Some(Repair::not_all(format!("is left as it is: the source could not be asked: {why}"))))
             }
-            Held::No if what != What::Missing || !self.options.repair => Ok(None),
+            Held::No if !self.options.repair => Ok(None),
+            Held::No if what != What::Missing => self.write_down_better(row, stored).await,
             Held::No if self.options.dry_run => Ok(Some(Repair::not_all("would be written off as lost"))),
-            Held::No => self.lose(row, stored, message).await,
+            Held::No => match self.drop_row(row)? {
+                Some(dropped) => Ok(Some(dropped)),
+                None => self.lose(row, stored, message),
+            },
         }
     }
 
@@ -128,8 +132,21 @@ impl Subject {
         })
     }
 
+    /// A row without an object, which retention would drop too: the ledger may be older than the last prune.
+    fn drop_row(&self, row: &CellRow) -> Result<Option<Repair>> {
+        let (name, now) = (self.name(), clock::now());
+        if row.cell.end() > now.minus(self.channel.archive_length) {
+            return Ok(None);
+        }
+        let gone = self.ledger().discard(name, &[row.cell], "it is not in the store any more", now)?;
+        let keys: Vec<String> = gone.into_iter().map(|garbage| garbage.key).collect();
+        self.ledger().forget(name, &keys)?;
+        // Nothing was discarded of a cell that is held.
+        Ok((!keys.is_empty()).then(|| Repair::mended("its row is dropped: retention keeps it no longer")))
+    }
+
     /// A row without an object, of which the source holds nothing either.
-    async fn lose(&self, row: &CellRow, stored: &Stored, message: &str) -> Result<Option<Repair>> {
+    fn lose(&self, row: &CellRow, stored: &Stored, message: &str) -> Result<Option<Repair>> {
         let (name, cell) = (self.name(), row.cell);
         let (tracks, since) = (self.tracks_of(row)?, self.ledger().since(name)?.unwrap_or(cell.start()));
         match self.ledger().spoil(name, cell, stored, message, clock::now()) {

@@ -51,6 +51,11 @@ impl Subject {
         self.place.ledger.as_ref()
     }
 
+    /// True if there is no spool file of a cell: nobody captures it, and nothing is there to go on from.
+    pub(super) fn has_no_spool(&self, cell: Cell) -> bool {
+        self.place.spooled_bytes(self.name(), cell).is_none()
+    }
+
     /// What the source holds, as it said a moment ago.
     pub(super) async fn timeline(&self) -> Arc<Answer> {
         let mut asked = self.asked.lock().await;

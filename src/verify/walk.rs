@@ -27,6 +27,8 @@ pub(super) struct Walk<'a> {
     report: &'a mut ChannelReport,
     /// Cells of which the object is not to be read back: it is known to be bad.
     bad: HashSet<Cell>,
+    /// Cells that are said to be captured, and have no spool file.
+    dead: Vec<Cell>,
     last_row: Option<Cell>,
     last_key: Option<String>,
     /// Of the stored rows so far, the one that ends last.
@@ -46,6 +48,7 @@ impl<'a> Walk<'a> {
             watcher,
             report,
             bad: HashSet::new(),
+            dead: Vec::new(),
             last_row: None,
             last_key: None,
             latest: None,
@@ -80,6 +83,7 @@ impl<'a> Walk<'a> {
             }
         }
         self.look_at_strangers().await?;
+        self.look_at_dead()?;
         Ok(self.bad)
     }
 
@@ -123,8 +127,8 @@ impl<'a> Walk<'a> {
         let explained: HashSet<Cell> =
             ledger.gaps(self.subject.name(), span)?.into_iter().map(|gap| gap.cell).collect();
         for row in rows {
-            if row.state == State::Capturing {
-                self.look_for_spool(row)?;
+            if row.state == State::Capturing && self.subject.has_no_spool(row.cell) {
+                self.dead.push(row.cell);
             }
             let Some(stored) = &row.stored else { continue };
             if stored.coverage == Coverage::Partial && !explained.contains(&row.cell) {
@@ -136,18 +140,15 @@ impl<'a> Walk<'a> {
     }
 
     /// A cell that is being captured has a spool file, from before its row says so until after it says otherwise.
-    fn look_for_spool(&mut self, row: &CellRow) -> Result<()> {
-        let (place, name) = (&self.subject.place, self.subject.name());
-        let has_spool = || place.spooled_bytes(name, row.cell).is_some();
-        if has_spool() {
-            return Ok(());
-        }
-        let again = place.ledger.cell(name, row.cell)?;
-        if again.is_some_and(|again| again.state == State::Capturing && again.job == row.job) && !has_spool()
-        {
-            let message = "it was being captured, and its spool file is gone with all that was in it; the next check \
-                           captures what the source still holds";
-            self.report.add(Finding::new(What::Unfinished, row.cell.key(name), Some(row.cell), message));
+    fn look_at_dead(&mut self) -> Result<()> {
+        let name = self.subject.name();
+        for cell in std::mem::take(&mut self.dead) {
+            let row = self.subject.ledger().cell(name, cell)?;
+            if row.is_some_and(|row| row.state == State::Capturing) && self.subject.has_no_spool(cell) {
+                let message = "it was being captured, and its spool file is gone with all that was in it; the next check \
+                               captures what the source still holds";
+                self.report.add(Finding::new(What::Unfinished, cell.key(name), Some(cell), message));
+            }
         }
         Ok(())
     }
@@ -219,8 +220,12 @@ impl<'a> Walk<'a> {
                 self.report.garbage += 1;
             } else if let Some(cell) = Cell::of_key(subject.name(), &object.key) {
                 let row = subject.ledger().cell(subject.name(), cell)?;
+                let is_unknown = |row: crate::ledger::CellRow| {
+                    let dead = row.state != State::Capturing || subject.has_no_spool(cell);
+                    row.stored.is_none() && dead
+                };
                 // Else it was stored since the rows were read, or is just being stored.
-                if row.is_none_or(|row| row.stored.is_none() && row.state != State::Capturing) {
+                if row.is_none_or(is_unknown) {
                     chunks.push((object, cell));
                 }
             } else {
