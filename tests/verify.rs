@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::live::{CELL_S, Live};
+use common::live::{CELL_S, Live, for_media};
 use common::{Ran, Site, finish};
 use npvr::ledger::Ledger;
 use npvr::sim::{Fault, FaultKind};
@@ -276,6 +276,97 @@ fn a_lost_ledger_is_made_again_from_the_store_and_the_next_check_goes_on_as_if_n
         site.assert_sound("news");
         verify(&site, &["--deep"]).expect_silence();
     }
+}
+
+/// Takes a backup, does something, and brings the backup back.
+#[track_caller]
+fn as_restored(site: &Site, meanwhile: impl FnOnce()) {
+    let backup = site.state().join("backup.db");
+    site.run(["ledger", "backup", backup.to_str().unwrap()]).expect(0);
+    meanwhile();
+    lose_ledger(site);
+    fs::rename(backup, site.state().join("ledger.db")).unwrap();
+}
+
+fn books(site: &Site) -> Value {
+    let mut status = site.status("news");
+    json!([status["counts"].take(), status["gaps"].take(), status["last_chunk"].take()])
+}
+
+#[test]
+fn a_ledger_that_was_brought_back_from_a_backup_learns_what_was_stored_since() {
+    let (live, site) = archived(3);
+    live.go_on(CELL_S);
+    // One cell is under way when the backup is made.
+    let mut killed = site.command(["check"]);
+    killed.env("NPVR_FAILPOINT", "capture-3-written");
+    assert_eq!(finish(killed).code, None);
+    as_restored(&site, || {
+        site.check().expect_silence();
+        live.go_on(2 * CELL_S);
+        site.check().expect_silence();
+    });
+    let requests = live.requests();
+    let told = verify(&site, &["--repair"]).expect(0);
+    assert_eq!((told.stdout.matches(": written down\n").count(), told.stderr.as_str()), (3, ""), "{told:?}");
+    site.check().expect_silence();
+    assert_eq!(live.requests_since(requests).segment, 0);
+    assert_eq!(site.status("news")["counts"]["complete"], 7);
+    verify(&site, &["--deep"]).expect_silence();
+    site.assert_sound("news");
+}
+
+#[test]
+fn a_ledger_that_was_brought_back_from_a_backup_takes_the_better_chunk_that_was_stored_since() {
+    let live = Live::holding(3);
+    let site = Site::new();
+    site.channel("news", live.url("news"), "");
+    let gap = for_media(FaultKind::Gap, live.cell_before_end(1));
+    live.set_faults([Fault { track: Some("audio_nld".to_owned()), ..gap }]);
+    site.check().expect(3);
+    let mut after = Value::Null;
+    as_restored(&site, || {
+        live.set_faults([]);
+        site.check().expect_silence();
+        after = books(&site);
+    });
+    assert_ne!(books(&site), after);
+    // The source can no longer say which is right.
+    live.go_on(100);
+    assert_eq!(
+        verify(&site, &["--repair", "--dry-run"])
+            .expect(3)
+            .stderr
+            .matches("would be written down anew")
+            .count(),
+        1
+    );
+    let told = verify(&site, &["--repair"]).expect(0);
+    assert!(
+        told.stdout.starts_with("news  size  news/") && told.stdout.ends_with(": written down\n"),
+        "{told:?}"
+    );
+    assert_eq!(books(&site), after);
+    verify(&site, &["--deep"]).expect_silence();
+}
+
+#[test]
+fn a_ledger_that_was_brought_back_from_a_backup_forgets_what_was_pruned_since() {
+    let (_live, site) = archived(3);
+    let text = fs::read_to_string(site.channel_file("news")).unwrap().replace("PT2H", "PT10S");
+    let mut left = 0;
+    as_restored(&site, || {
+        fs::write(site.channel_file("news"), &text).unwrap();
+        // By the clock of this host, on which the last cell may be younger than that.
+        site.run(["prune", "news", "--force"]).expect(0);
+        left = site.chunks("news").len();
+    });
+    assert!(left <= 1, "{left}");
+    let told = verify(&site, &["--repair"]).expect(0);
+    let dropped = told.stdout.matches("its row is dropped: retention keeps it no longer").count();
+    assert_eq!(dropped, 4 - left, "{told:?}");
+    verify(&site, &[]).expect_silence();
+    assert_eq!(site.status("news")["counts"]["lost"], 0);
 }
 
 #[test]

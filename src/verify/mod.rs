@@ -133,7 +133,7 @@ async fn walk(
 ) -> std::result::Result<Reader, ChannelReport> {
     let mut report = ChannelReport { name: channel.name.to_string(), ..ChannelReport::default() };
     let walked = async {
-        let Some(store) = connect(&place, &channel, &options)? else { return Result::Ok(None) };
+        let Some(store) = connect(&place, &channel, &options).await? else { return Result::Ok(None) };
         let subject = Arc::new(Subject::new(Arc::clone(&place), channel, store, options));
         let bad = Walk::new(&subject, watcher.as_ref(), &mut report).finish().await?;
         Ok(Some((subject, bad)))

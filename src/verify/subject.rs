@@ -15,7 +15,7 @@ use crate::grid::Cell;
 use crate::ledger::Ledger;
 use crate::plan::Outlook;
 use crate::source;
-use crate::store::{DiskStore, Store};
+use crate::store::{self, DiskStore, Store};
 use crate::timeline::Timeline;
 
 /// What a source said is believed for so long: a source that is down is not asked again for each of a thousand chunks.
@@ -88,20 +88,20 @@ impl Subject {
 ///
 /// # Errors
 /// A store that is not there, or cannot be reached.
-pub(super) fn connect(
+pub(super) async fn connect(
     place: &Workplace,
     channel: &Channel,
     options: &Options,
 ) -> Result<Option<Arc<dyn Store>>> {
     let name = channel.name.as_str();
     let folder: &Path = channel.disk_path.as_deref().unwrap_or(&options.archive);
-    let is_known = place.ledger.since(name)?.is_some();
-    let store = if is_known || DiskStore::is_initialised(folder)? {
-        DiskStore::open(folder)?
-    } else if options.repair && !options.dry_run && folder.join(name).is_dir() {
-        DiskStore::open_or_create(folder)?
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(Arc::new(store)))
+    let mut must_be_there = channel.s3.is_some() || place.ledger.since(name)?.is_some();
+    if !must_be_there {
+        must_be_there = DiskStore::is_initialised(folder)?;
+        let may_be_made = options.repair && !options.dry_run && folder.join(name).is_dir();
+        if !must_be_there && !may_be_made {
+            return Ok(None);
+        }
+    }
+    store::of_channel(channel, &options.archive, must_be_there).await.map(Some)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
@@ -44,6 +45,10 @@ impl Store for Counting {
         unreachable!("nothing is put")
     }
 
+    async fn put_new(&self, _key: &str, _file: &Path, _expect: &Digest) -> Result<bool> {
+        unreachable!("nothing is put")
+    }
+
     async fn get(&self, key: &str, _range: Option<ByteRange>) -> Result<Reading> {
         Err(Error::new(Kind::NotFound, key))
     }
@@ -70,11 +75,15 @@ impl Store for Counting {
         unreachable!("nothing is deleted")
     }
 
-    async fn sweep(&self, _now: Time) -> Result<u64> {
+    async fn sweep(&self, _prefix: &str, _now: Time) -> Result<u64> {
         unreachable!("nothing is swept")
     }
 
     fn url(&self, _key: &str) -> Result<Option<Url>> {
+        Ok(None)
+    }
+
+    async fn presign(&self, _key: &str, _lifetime: Duration) -> Result<Option<Url>> {
         Ok(None)
     }
 }
