@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::chunk::examine;
 use super::finding::{ChannelReport, Finding, What};
-use super::queue::{Budget, Queue};
+use super::queue::{Budget, Next, Queue};
 use super::subject::Subject;
 use super::{Event, Watcher, could_not};
 use crate::capture::read_back;
@@ -40,9 +40,6 @@ struct Looked {
     /// True if the ledger now says that it was read.
     is_noted: bool,
 }
-
-/// A chunk that is to be read, and whose it is.
-type Next = (usize, CellRow, Stored);
 
 /// Reading under way.
 struct Run<'a> {
@@ -91,7 +88,7 @@ impl Run<'_> {
         while self.running.len() < self.parallel {
             let next =
                 self.waiting.take().map_or_else(|| self.queue.next(self.ledger.as_ref()), |n| Ok(Some(n)));
-            let (channel, row, stored) = match next {
+            let Next { channel, row, stored } = match next {
                 Ok(Some(next)) => next,
                 Ok(None) => return,
                 Err((channel, e)) => {
@@ -104,7 +101,7 @@ impl Run<'_> {
                 continue;
             }
             if !self.budget.take(stored.bytes) {
-                self.waiting = Some((channel, row, stored));
+                self.waiting = Some(Next { channel, row, stored });
                 return;
             }
             let subject = Arc::clone(&self.readers[channel].subject);

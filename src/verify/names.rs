@@ -6,10 +6,13 @@
 //! those that the source has today; so the check that follows finds the same names. The numbers in the file need not be
 //! the ids: the fragment index keeps both.
 
+use std::collections::HashSet;
+
 use super::subject::Subject;
 use crate::capture::{Contents, InFile, pair, tracks_of};
 use crate::clock;
 use crate::error::{Error, Kind, Result};
+use crate::ledger::TrackRow;
 use crate::time::Timescale;
 use crate::track::{Medium, Track};
 
@@ -24,6 +27,9 @@ pub(super) struct Named {
     pub(super) name: String,
 }
 
+/// For each track of a file the one that is meant, if it is known, and what a person should know.
+type Paired = (Vec<Option<Track>>, Option<String>);
+
 /// The tracks of a file, and what a person should know of how they were found.
 pub(super) type Found = (Vec<Named>, Option<String>);
 
@@ -36,7 +42,7 @@ impl Subject {
         let found: Vec<InFile> = tracks_of(contents).into_iter().filter(|t| t.medium.is_some()).collect();
         let rows = self.ledger().tracks(self.name())?;
         let own = |t: &InFile| {
-            let is_it = |row: &&crate::ledger::TrackRow| {
+            let is_it = |row: &&TrackRow| {
                 row.id == t.id && row.timescale == t.timescale && Some(row.track.medium) == t.medium
             };
             let row = rows.iter().find(is_it)?;
@@ -47,25 +53,7 @@ impl Subject {
         {
             return Ok((all, None));
         }
-        let mut known: Vec<Track> = rows.iter().map(|row| row.track.clone()).collect();
-        known.dedup_by_key(|track| track.name());
-        let mut paired = paired(&known, &found);
-        let mut note = None;
-        if paired.iter().any(Option::is_none) {
-            match self.timeline().await.as_ref() {
-                Ok(timeline) => {
-                    let of_source = timeline.tracks.iter().map(|t| t.track.clone());
-                    known.extend(of_source);
-                    let mut names = std::collections::HashSet::new();
-                    known.retain(|track| names.insert(track.name()));
-                    paired = self::paired(&known, &found);
-                }
-                Err(why) if self.channel.enabled => return Err(unnamed(self.name(), why)),
-                Err(why) => {
-                    note = Some(format!("the source could not be asked for the names of tracks: {why}"))
-                }
-            }
-        }
+        let (paired, note) = self.pair_with_known(&rows, &found).await?;
         let mut all: Vec<(u32, Track, Timescale)> = found
             .iter()
             .zip(paired)
@@ -82,6 +70,30 @@ impl Subject {
             name: track.name(),
         });
         Ok((named.collect(), note))
+    }
+
+    /// For each track of the file the one that is meant, if the ledger knows it, or the source has it. The source is asked only
+    /// where the ledger does not know all of them.
+    async fn pair_with_known(&self, rows: &[TrackRow], found: &[InFile]) -> Result<Paired> {
+        let mut known: Vec<Track> = rows.iter().map(|row| row.track.clone()).collect();
+        let mut names = HashSet::new();
+        known.retain(|track| names.insert(track.name()));
+        let pairs = paired(&known, found);
+        if pairs.iter().all(Option::is_some) {
+            return Ok((pairs, None));
+        }
+        match self.timeline().await.as_ref() {
+            Ok(timeline) => {
+                known.extend(
+                    timeline.tracks.iter().map(|t| t.track.clone()).filter(|t| names.insert(t.name())),
+                );
+                Ok((paired(&known, found), None))
+            }
+            Err(why) if self.channel.enabled => Err(unnamed(self.name(), why)),
+            Err(why) => {
+                Ok((pairs, Some(format!("the source could not be asked for the names of tracks: {why}"))))
+            }
+        }
     }
 }
 

@@ -28,6 +28,13 @@ struct Line {
 /// When the chunk was last read (`None`, the least, is never), the start of its cell, and its channel.
 type Turn = (Option<Time>, Time, usize);
 
+/// A chunk that is to be read, and the position of its channel.
+pub(super) struct Next {
+    pub(super) channel: usize,
+    pub(super) row: CellRow,
+    pub(super) stored: Stored,
+}
+
 /// What is to be read.
 pub(super) struct Queue {
     lines: Vec<Line>,
@@ -70,16 +77,13 @@ impl Queue {
     ///
     /// # Errors
     /// Those of the ledger, with the channel whose line ends there.
-    pub(super) fn next(
-        &mut self,
-        ledger: &dyn Ledger,
-    ) -> Result<Option<(usize, CellRow, Stored)>, (usize, Error)> {
+    pub(super) fn next(&mut self, ledger: &dyn Ledger) -> Result<Option<Next>, (usize, Error)> {
         let Some(Reverse((_, _, channel))) = self.turns.pop() else { return Ok(None) };
         let line = &mut self.lines[channel];
         let Some((row, stored)) = line.page.pop_front() else { return Ok(None) };
         line.out.insert(row.cell);
         self.line_up(channel, ledger).map_err(|e| (channel, e))?;
-        Ok(Some((channel, row, stored)))
+        Ok(Some(Next { channel, row, stored }))
     }
 
     /// A chunk was read, and the ledger knows.
