@@ -352,7 +352,7 @@ fn a_ledger_that_was_brought_back_from_a_backup_takes_the_better_chunk_that_was_
 
 #[test]
 fn a_ledger_that_was_brought_back_from_a_backup_forgets_what_was_pruned_since() {
-    let (_live, site) = archived(3);
+    let (_live, site) = settled(3);
     let text = fs::read_to_string(site.channel_file("news")).unwrap().replace("PT2H", "PT10S");
     let mut left = 0;
     as_restored(&site, || {
