@@ -41,6 +41,16 @@ impl Cell {
     pub fn key(self, channel: &str) -> String {
         format!("{channel}/{}/{}.ismv", self.start().day(), self.0)
     }
+
+    /// The cell whose key this is; `None` if it is not the key of a chunk of `channel`. A cell of any grid will do: a channel's
+    /// `chunk_duration` may have been another.
+    pub fn of_key(channel: &str, key: &str) -> Option<Cell> {
+        let range: Range = key.strip_suffix(".ismv")?.rsplit('/').next()?.parse().ok()?;
+        let is_whole = |at: Time| at.floor_s() == at;
+        let fits = is_whole(range.start) && is_whole(range.end) && range.duration() <= Grid::MAX;
+        // A time can be written in many ways, and in a key it is written in one.
+        Some(Cell(range)).filter(|cell| fits && cell.key(channel) == key)
+    }
 }
 
 impl fmt::Display for Cell {
@@ -114,6 +124,26 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_read_back_and_what_is_no_key_of_the_channel_is_not() {
+        let key = "news/2018-12-06/2018-12-06T12:55:00Z--2018-12-06T13:00:00Z.ismv";
+        assert_eq!(Cell::of_key("news", key).unwrap().key("news"), key);
+        for other in [
+            "new/2018-12-06/2018-12-06T12:55:00Z--2018-12-06T13:00:00Z.ismv",
+            "news/2018-12-07/2018-12-06T12:55:00Z--2018-12-06T13:00:00Z.ismv",
+            "news/2018-12-06/2018-12-06T12:55:00Z--2018-12-06T13:00:00Z.mp4",
+            "news/2018-12-06/2018-12-06T12:55:00.000Z--2018-12-06T13:00:00Z.ismv",
+            "news/2018-12-06/2018-12-06T12:55:00.5Z--2018-12-06T13:00:00Z.ismv",
+            "news/2018-12-06/2018-12-06T13:00:00Z--2018-12-06T12:55:00Z.ismv",
+            "news/2018-12-06/2018-12-06T12:55:00Z--2018-12-08T13:00:00Z.ismv",
+            "news/x/2018-12-06/2018-12-06T12:55:00Z--2018-12-06T13:00:00Z.ismv",
+            "news/readme.txt",
+            "",
+        ] {
+            assert_eq!(Cell::of_key("news", other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn a_duration_that_makes_no_grid_is_refused() {
         for d in [Duration::ZERO, Duration::from_millis(1_500), Duration::from_secs(86_401)] {
             assert_eq!(Grid::new(d).unwrap_err().kind(), Kind::Config, "{d:?}");
@@ -121,6 +151,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn keys_sort_as_their_cells_do(a in -1_i64 << 32..1 << 32, b in -1_i64 << 32..1 << 32, s in 1_i64..86_400, t in 1_i64..86_400) {
+            let cell = |start, s| Cell(Range::new(Time::from_s(start), Time::from_s(start + s)));
+            let (one, other) = (cell(a, s), cell(b, t));
+            prop_assert_eq!(one.key("a").cmp(&other.key("a")), one.cmp(&other));
+            prop_assert_eq!(Cell::of_key("a", &one.key("a")), Some(one));
+        }
+
         #[test]
         fn cells_tile_any_range(s in 1_u64..=86_400, start in 0_i64..1 << 40, len in 0_i64..1 << 42) {
             let grid = Grid::new(Duration::from_secs(s)).unwrap();

@@ -21,7 +21,8 @@
 //! | 4 | [`clock`], [`failpoint`] | the only reader of the real time; where a test can kill the program |
 //! | 5 | [`channels`], [`ledger`], [`store`], [`source`] | ports: a trait, its promises, one suite for all adapters behind it |
 //! | 6 | [`capture`] | one cell, from segments to a chunk, by npvr itself or by another program: the order of effects |
-//! | 6b | [`check`], [`prune`], [`verify`], [`status`] | what the subcommands do, each for itself |
+//! | 6b | [`check`], [`prune`], [`status`] | what the subcommands do, each for itself |
+//! | 6c | [`verify`] | the ledger beside the store; has `check` capture again what is bad |
 //! | 7 | `http`, [`sim`] | routes → answers; a simulated live origin to rehearse with |
 //! | 8 | [`cli`] | one file a subcommand; exit codes; the only printing |
 //!
@@ -33,11 +34,13 @@
 //!    Tests: `a_cell_whose_object_is_being_deleted_is_not_claimed`, `an_object_that_is_not_there_is_captured_again`,
 //!    `killed_before_the_chunk_is_put_the_next_run_puts_it`, `killed_after_the_chunk_is_put_the_next_run_writes_it_down`,
 //!    `a_full_disk_fails_the_cells_and_with_room_again_everything_is_archived`,
-//!    `a_large_file_that_is_not_what_was_announced_changes_nothing_and_leaves_no_part`.
+//!    `a_large_file_that_is_not_what_was_announced_changes_nothing_and_leaves_no_part`,
+//!    `every_kind_of_damage_is_found_and_named_and_nothing_else_is`.
 //! 2. Every object in the store has a row, or a name that marks it unfinished, or is reported by `verify`.
 //!    Tests: `killed_while_the_chunk_is_put_the_next_run_puts_it_and_clears_up`,
-//!    `killed_after_any_step_the_next_run_goes_on`, `what_cannot_be_deleted_is_told_and_waits_for_the_next_run`. The report is
-//!    for a later version.
+//!    `killed_after_any_step_the_next_run_goes_on`, `what_cannot_be_deleted_is_told_and_waits_for_the_next_run`,
+//!    `what_no_row_speaks_of_is_told_and_stays_and_a_chunk_of_ours_is_written_down_by_a_repair`,
+//!    `rows_and_a_listing_give_just_their_differences_however_they_come_in_pages`.
 //! 3. A complete chunk is never overwritten; a partial one only by one that covers strictly more.
 //!    Tests: `a_captured_cell_becomes_complete_and_is_never_claimed_again`, `a_new_object_takes_nobodys_place`,
 //!    `a_partial_chunk_is_captured_again_only_if_that_covers_strictly_more`,

@@ -14,7 +14,7 @@ use npvr::channel::{Channel, Form, KEYS, Layer};
 /// Where the files of `contrib` expect the program.
 const INSTALLED: &str = "/usr/local/bin/npvr";
 /// What has a service and a timer of its own.
-const UNITS: [&str; 2] = ["npvr-check", "npvr-prune"];
+const UNITS: [&str; 3] = ["npvr-check", "npvr-prune", "npvr-verify"];
 /// The highest exposure level of the service, in tenths: 2.0 of 10.
 const EXPOSURE: &str = "20";
 
@@ -155,11 +155,13 @@ fn cron_and_systemd_run_each_command_as_often() {
     let often = |calendar: &str| match calendar {
         "*-*-* *:*:00" => "minute",
         "hourly" => "hour",
+        "*-*-* 03:30:00" => "day",
         other => panic!("{other} is new here"),
     };
     let by_cron = |when: &[String]| match when.iter().filter(|field| *field == "*").count() {
         5 => "minute",
         4 => "hour",
+        3 => "day",
         _ => panic!("{when:?} is new here"),
     };
     for unit in UNITS {

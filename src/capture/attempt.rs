@@ -250,11 +250,11 @@ impl<'a> Attempt<'a> {
     async fn take_over(&mut self, writer: &mut Writer, key: &str, ours: &Digest) -> Result<Option<Digest>> {
         let of_chunk = || format!("read {key}");
         let ReadBack { digest, contents } = match read_back(self.feed.store.as_ref(), key).await {
-            // What is none of ours is no chunk, and may go.
-            Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Corrupt) => return Ok(None),
+            Err(e) if e.kind() == Kind::NotFound => return Ok(None),
             read => read.with_context(of_chunk)?,
         };
-        let Some(mut contents) = contents.filter(|c| c.whole) else { return Ok(None) };
+        // What is none of ours is no chunk, and may go.
+        let Some(mut contents) = contents.ok().filter(|c| c.whole) else { return Ok(None) };
         contents.number_as(&writer.index);
         // With the same fragments and other bytes it is damaged, or ours is no worse.
         let ours_holds_all = holds_all(&writer.index, &contents.index);

@@ -13,7 +13,7 @@ use crate::time::{MediaTime, Range, Time};
 ///
 /// # Errors
 /// Those of the ledger.
-pub(super) fn ends(ledger: &dyn Ledger, channel: &str, cell: Cell) -> Result<HashMap<String, Time>> {
+pub(crate) fn ends(ledger: &dyn Ledger, channel: &str, cell: Cell) -> Result<HashMap<String, Time>> {
     let start = cell.start();
     let rows = ledger.cells(channel, Range::new(start.offset_ns(-1), start))?;
     let Some(row) = rows.into_iter().find(|row| row.cell.end() == start) else { return Ok(HashMap::new()) };

@@ -9,7 +9,8 @@ use std::io::{Read, Seek, SeekFrom};
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::media::{
-    BoxHeader, BoxType, Index, IndexEntry, Init, MAX_INIT, MAX_MOOF, MoofInfo, read_header, read_moof,
+    BoxHeader, BoxType, HeaderTrack, Index, IndexEntry, Init, MAX_INIT, MAX_MOOF, MoofInfo, header,
+    read_header, read_moof,
 };
 
 /// What a chunk file holds, up to the last byte that is whole.
@@ -19,6 +20,8 @@ pub struct Contents {
     pub header: Vec<(u32, Vec<Init>)>,
     /// Length of everything up to the end of `moov`.
     pub header_bytes: u64,
+    /// True if npvr wrote the header: writing what was read of it gives the same bytes.
+    pub ours: bool,
     /// Its fragments.
     pub index: Index,
     /// How many bytes the samples of each track take, by its number in the file.
@@ -40,8 +43,10 @@ pub struct Contents {
 pub fn read_contents(file: &mut (impl Read + Seek), len: u64) -> Result<Option<Contents>> {
     let mut boxes = Boxes { file, at: 0, len };
     let Some(header_bytes) = header_end(&mut boxes)? else { return Ok(None) };
-    let header = read_header(&boxes.read(0, header_bytes, MAX_INIT)?).map_err(corrupt)?;
+    let bytes = boxes.read(0, header_bytes, MAX_INIT)?;
+    let header = read_header(&bytes).map_err(corrupt)?;
     let mut contents = Contents {
+        ours: is_ours(&header, &bytes),
         header,
         header_bytes,
         index: Index::default(),
@@ -91,6 +96,12 @@ fn header_end(boxes: &mut Boxes<'_, impl Read + Seek>) -> Result<Option<u64>> {
         }
     }
     Ok(None)
+}
+
+fn is_ours(tracks: &[(u32, Vec<Init>)], bytes: &[u8]) -> bool {
+    let tracks: Vec<HeaderTrack<'_>> =
+        tracks.iter().map(|(id, inits)| HeaderTrack { id: *id, inits }).collect();
+    header(&tracks).is_ok_and(|written| written == bytes)
 }
 
 impl Contents {

@@ -25,6 +25,7 @@ mod space;
 mod spool;
 mod stored;
 mod sweep;
+mod tracks;
 mod transfer;
 mod unified;
 mod writer;
@@ -48,12 +49,16 @@ use crate::source::Source;
 use crate::store::{Space, Store};
 use crate::time::{Range, Time};
 
+pub(crate) use self::before::ends as ends_before;
 pub use self::contents::{Contents, read_contents};
 pub use self::lanes::{Lanes, Turn};
 pub use self::progress::spooled_until;
 pub use self::proof::BEFORE_THE_ARCHIVE;
+pub(crate) use self::proof::{Evidence, gaps as prove, presented};
+pub(crate) use self::stored::holds_all;
 pub use self::stored::{ReadBack, read_back};
 pub use self::sweep::{sweep, sweep_orphans};
+pub(crate) use self::tracks::{InFile, pair, tracks_of};
 pub use self::unified::{BECOME, become_program};
 
 /// Segments in flight take at most so many bytes, over all captures of a process.

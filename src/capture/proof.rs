@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::grid::Cell;
 use crate::ledger::Gap;
-use crate::time::{Range, Ranges, Time, human_duration};
+use crate::media::{IndexEntry, TrackIndex};
+use crate::time::{MediaTime, Range, Ranges, Time, human_duration};
 
 /// What is known of one track of a chunk.
 #[derive(Debug, Clone)]
@@ -26,6 +27,18 @@ pub(crate) struct Evidence {
 
 /// Why the beginning of an archive's first cell is not there. Nothing that was promised is missing.
 pub const BEFORE_THE_ARCHIVE: &str = "the archive begins later";
+
+/// What each fragment of a track presents, in file order: decode times less what the edit list takes off.
+pub(crate) fn presented(track: &TrackIndex, edit_ticks: i64) -> Vec<Range> {
+    let at = |ticks: u64| {
+        let ticks = i64::try_from(ticks).unwrap_or(i64::MAX).saturating_sub(edit_ticks);
+        MediaTime::new(ticks, track.timescale).instant()
+    };
+    let range = |f: &IndexEntry| {
+        Range::new(at(f.decode_time), at(f.decode_time.saturating_add(u64::from(f.duration_ticks))))
+    };
+    track.fragments.iter().map(range).collect()
+}
 
 /// The gaps of a chunk, by track, then time. A hole of up to half a segment is none.
 pub(crate) fn gaps(cell: Cell, since: Time, tracks: &[Evidence], misses: &[Gap]) -> Vec<Gap> {

@@ -13,13 +13,14 @@ use super::batch::{Wanted, bounds};
 use super::contents::Contents;
 use super::place::{Anchor, MediaClock, anchor};
 use super::progress::Progress;
+use super::proof::presented;
 use super::spool::Spool;
 use crate::error::{Context, Error, Kind, Result};
 use crate::media::{
     Fragment, HeaderTrack, Index, IndexEntry, Init, Placement, TrackIndex, fragments, header, tail,
 };
 use crate::source::{InitRef, Segment};
-use crate::time::{MediaTime, Range, Time, human_duration};
+use crate::time::{Range, Time, human_duration};
 
 /// A segment that lasts more than so many times what the manifest says is not what the manifest means.
 const OVERLONG: u32 = 4;
@@ -96,9 +97,7 @@ impl Writer {
     /// What each fragment of a track presents, in file order: decode times less what the edit list takes off.
     pub(crate) fn presented(&self, id: u32) -> Vec<Range> {
         let Some(track) = self.index.tracks.iter().find(|t| t.track_id == id) else { return Vec::new() };
-        let edit = self.inits(id).first().map_or(0, |init| init.edit_media_time_ticks());
-        let at = |ticks: i64| MediaTime::new(ticks.saturating_sub(edit), track.timescale).instant();
-        track.fragments.iter().map(|f| Range::new(at(decode_start(f)), at(decode_end(f)))).collect()
+        presented(track, self.inits(id).first().map_or(0, Init::edit_media_time_ticks))
     }
 
     /// The tracks that segments will come for, each with its first init segment: one header for all of them now, instead of

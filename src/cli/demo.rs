@@ -16,7 +16,7 @@ use crate::sim::{self, Sim};
 use crate::status::status;
 use crate::store::DiskStore;
 use crate::time::{Range, Time, human_duration, parse_duration};
-use crate::verify::{Verified, verify};
+use crate::verify::{ReadAll, read_all};
 
 const CHANNEL: &str = "demo";
 /// How long its chunks are: short enough to see some in a minute.
@@ -97,14 +97,14 @@ async fn archive(site: &Site, channel: &Channel, began: Tick, length: Option<Dur
     }
 }
 
-async fn read_back(site: &Site, channel: &Channel, folder: &Path) -> Result<Verified> {
+async fn read_back(site: &Site, channel: &Channel, folder: &Path) -> Result<ReadAll> {
     let store = DiskStore::open(&folder.join("state").join("archive"))?;
     let always = Range::new(Time::EPOCH, Time::MAX);
-    verify(site.place.ledger.as_ref(), &store, channel.name.as_str(), always).await
+    read_all(site.place.ledger.as_ref(), &store, channel.name.as_str(), always).await
 }
 
-fn verdict(verified: &Verified, problems: usize, took: Duration) -> (String, Exit) {
-    let Verified { chunks, bytes, fragments, .. } = verified;
+fn verdict(verified: &ReadAll, problems: usize, took: Duration) -> (String, Exit) {
+    let ReadAll { chunks, bytes, fragments, .. } = verified;
     let archived = format!("{}, {fragments} fragments, {}", counted(*chunks, "chunk"), human_bytes(*bytes));
     let took = human_duration(took);
     match verified.problems.len() + problems {

@@ -19,6 +19,8 @@ mod screen;
 mod sim;
 mod site;
 mod status;
+mod verify;
+mod verify_bar;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +56,7 @@ enum Command {
     Check(check::Args),
     Capture(capture::Args),
     Status(status::Args),
+    Verify(verify::Args),
     Log(log::Args),
     Hold(hold::Args),
     Ledger(ledger::Args),
@@ -83,6 +86,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Check(args) => block_on(check::run(args, &places)),
         Command::Capture(args) => block_on(capture::run(args, &places)),
         Command::Status(args) => block_on(status::run(args, &places)),
+        Command::Verify(args) => block_on(verify::run(args, &places)),
         Command::Log(args) => log::run(&args, &places),
         Command::Hold(args) => hold::run(args, &places),
         Command::Ledger(args) => ledger::run(args, &places),

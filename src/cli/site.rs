@@ -10,8 +10,10 @@ use crate::channel::{Channel, Name, Settings};
 use crate::channels::{Channels, Env};
 use crate::check::Options;
 use crate::error::{Context, Error, Result};
-use crate::ledger::SqliteLedger;
+use crate::ledger::{Report, SqliteLedger};
 use crate::prune;
+use crate::time::{Range, Time};
+use crate::verify;
 
 /// What the command line says of folders.
 #[derive(Debug, Clone, Default)]
@@ -87,6 +89,21 @@ impl Site {
         Ok(wanted)
     }
 
+    /// The channels of which chunks are stored, and that have no file any more: nobody knows where their chunks are.
+    pub(super) fn without_file(&self) -> Result<Vec<WithoutFile>> {
+        let mut found = Vec::new();
+        for name in self.place.ledger.channels()? {
+            let has_file = name.parse().is_ok_and(|name| self.channels.file(&name).exists());
+            let always = Range::new(Time::from_ns(i64::MIN), Time::MAX);
+            let report =
+                if has_file { Report::default() } else { self.place.ledger.report(&name, always)? };
+            if report.first.is_some() {
+                found.push(WithoutFile { name, report });
+            }
+        }
+        Ok(found)
+    }
+
     /// One channel.
     pub(super) fn channel(&self, name: &str) -> Result<Channel> {
         self.channels.load(&name.parse::<Name>()?)
@@ -110,6 +127,24 @@ impl Site {
             archive: self.archive.clone(),
         }
     }
+
+    pub(super) fn verify_options(&self) -> verify::Options {
+        verify::Options {
+            deep: false,
+            budget: None,
+            repair: false,
+            dry_run: false,
+            parallel: self.settings.parallel,
+            archive: self.archive.clone(),
+        }
+    }
+}
+
+/// A channel that the ledger knows, and that has no file.
+pub(super) struct WithoutFile {
+    pub(super) name: String,
+    /// What of it is stored.
+    pub(super) report: Report,
 }
 
 impl Wanted {

@@ -181,7 +181,7 @@ impl Site {
         let all = npvr::time::Range::new(npvr::time::Time::EPOCH, npvr::time::Time::MAX);
         let store = npvr::store::DiskStore::open(&self.archive()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let verified = runtime.block_on(npvr::verify::verify(&ledger, &store, name, all)).unwrap();
+        let verified = runtime.block_on(npvr::verify::read_all(&ledger, &store, name, all)).unwrap();
         assert_eq!(verified.problems, Vec::<String>::new());
         let rows = ledger.cells(name, all).unwrap();
         let keyed = rows.iter().filter_map(|row| row.stored.as_ref()).map(|s| self.archive().join(&s.key));

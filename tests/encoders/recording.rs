@@ -9,7 +9,7 @@ use npvr::clock::Tick;
 use npvr::ledger::SqliteLedger;
 use npvr::store::DiskStore;
 use npvr::time::{Range, Time};
-use npvr::verify::{Verified, verify};
+use npvr::verify::{ReadAll, read_all};
 use serde_json::Value;
 
 use super::encoder::{Encoder, Running};
@@ -62,7 +62,7 @@ pub(crate) struct Archived {
     /// How far the source is behind, by npvr status, in seconds; `None` if it has ended.
     pub(crate) lag_s: Option<u64>,
     /// What npvr finds when it reads them back.
-    pub(crate) verified: Verified,
+    pub(crate) verified: ReadAll,
 }
 
 #[derive(Debug)]
@@ -177,7 +177,7 @@ impl Recording {
             gaps: status["gaps"].as_array().unwrap().iter().map(gap).collect(),
             complete: status["counts"]["complete"].as_u64().unwrap(),
             lag_s: status["lag_s"].as_u64(),
-            verified: runtime().block_on(verify(&ledger, &store, channel, all)).unwrap(),
+            verified: runtime().block_on(read_all(&ledger, &store, channel, all)).unwrap(),
         }
     }
 }

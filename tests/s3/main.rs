@@ -86,7 +86,7 @@ impl Staged {
         assert_eq!(self.site.spool(), Vec::<PathBuf>::new());
         let (ledger, all) = (self.site.ledger(), Range::new(Time::EPOCH, Time::MAX));
         let verified = on_the_bucket(&self.server.url(), async |store| {
-            npvr::verify::verify(&ledger, store, "news", all).await.unwrap()
+            npvr::verify::read_all(&ledger, store, "news", all).await.unwrap()
         });
         assert_eq!(verified.problems, Vec::<String>::new());
         let rows = ledger.cells("news", all).unwrap();

@@ -8,7 +8,6 @@
 
 mod log;
 mod program;
-mod tracks;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -16,13 +15,13 @@ use std::time::Duration;
 
 use self::log::Tail;
 use self::program::{End, LICENCE, run};
-use self::tracks::{pair, tracks_of};
 use super::Event;
 use super::attempt::Attempt;
 use super::batch::bounds;
 use super::contents::Contents;
 use super::progress::Progress;
 use super::spool::Spool;
+use super::tracks::{pair, tracks_of};
 use super::writer::Writer;
 use crate::channel::Unified;
 use crate::clock;

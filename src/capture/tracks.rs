@@ -1,4 +1,4 @@
-//! Which track of the program's file is which of the channel's. Pure.
+//! Which track of a file that another program made is which of the channel's. Pure.
 //!
 //! The file says of a track what it carries, in which language, and how it is coded, but not which rendition it is. The rule:
 //! tracks of one medium and language belong together; where the file does not know the language of a track, or the source
@@ -12,19 +12,21 @@ use crate::track::{Medium, Track, is_same_language};
 
 /// A track of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct InFile {
+pub(crate) struct InFile {
     /// Its number there.
-    pub(super) id: u32,
+    pub(crate) id: u32,
     /// What its samples count in.
-    pub(super) timescale: Timescale,
-    medium: Option<Medium>,
-    language: Option<String>,
+    pub(crate) timescale: Timescale,
+    /// What it carries; `None` for metadata and anything else.
+    pub(crate) medium: Option<Medium>,
+    /// As the file has it.
+    pub(crate) language: Option<String>,
     /// As its samples have it; 0 without any.
-    bits_per_s: u64,
+    pub(crate) bits_per_s: u64,
 }
 
 /// The tracks of a file, in its order.
-pub(super) fn tracks_of(contents: &Contents) -> Vec<InFile> {
+pub(crate) fn tracks_of(contents: &Contents) -> Vec<InFile> {
     let of_track = |(id, inits): &(u32, Vec<_>)| {
         let init: &crate::media::Init = inits.first()?;
         let fragments = contents.index.tracks.iter().filter(|t| t.track_id == *id).flat_map(|t| &t.fragments);
@@ -45,7 +47,7 @@ pub(super) fn tracks_of(contents: &Contents) -> Vec<InFile> {
 
 /// For each track the position of the file's that is meant, if there is one. A track is followed by whether the file must have
 /// it: those that it need not have take what the others leave.
-pub(super) fn pair(tracks: &[(&Track, bool)], found: &[InFile]) -> Vec<Option<usize>> {
+pub(crate) fn pair(tracks: &[(&Track, bool)], found: &[InFile]) -> Vec<Option<usize>> {
     let mut pairs = Pairs { tracks, found, taken: vec![None; tracks.len()] };
     for must in [true, false] {
         for medium in [Medium::Video, Medium::Audio, Medium::Text] {
