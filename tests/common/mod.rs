@@ -9,10 +9,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 pub(crate) mod front;
+pub(crate) mod home;
 pub(crate) mod live;
 pub(crate) mod measure;
 pub(crate) mod mp4;
 pub(crate) mod random;
+pub(crate) mod s3;
 pub(crate) mod server;
 
 use std::ffi::OsStr;

@@ -3,6 +3,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
@@ -19,6 +21,7 @@ pub(crate) const BUCKET: &str = "npvr-test";
 /// A running server. It ends when it is dropped.
 pub(crate) struct S3Server {
     pub(crate) addr: SocketAddr,
+    is_away: Arc<AtomicBool>,
     folder: TempDir,
     runtime: Option<Runtime>,
 }
@@ -37,9 +40,14 @@ impl S3Server {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let addr = listener.local_addr().unwrap();
+        let is_away = Arc::new(AtomicBool::new(false));
+        let away = Arc::clone(&is_away);
         runtime.spawn(async move {
             let listener = TcpListener::from_std(listener).unwrap();
             while let Ok((socket, _)) = listener.accept().await {
+                if away.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let service = service.clone();
                 tokio::spawn(async move {
                     let http = hyper::server::conn::http1::Builder::new();
@@ -48,12 +56,17 @@ impl S3Server {
                 });
             }
         });
-        S3Server { addr, folder, runtime: Some(runtime) }
+        S3Server { addr, is_away, folder, runtime: Some(runtime) }
     }
 
     /// `http://127.0.0.1:…`.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// True: who connects is sent away at once.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.is_away.store(away, Ordering::SeqCst);
     }
 
     /// Where the server keeps the bucket, as a folder of that name; and beside it parts of uploads.
