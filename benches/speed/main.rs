@@ -5,7 +5,8 @@
 //! for. Each line says whether its limit is met; the exit code is 1 if one is not.
 //!
 //! Names after `--` choose among `capture`, `check`, `claim`, `plan`, `prune`, `start` and `upload`; all by default. Needs
-//! nginx, curl and ffmpeg. What it makes (200 MB of media, and 1 GB of anything, once) is under `target/speed`.
+//! nginx, curl, ffmpeg and aws (`pip install awscli`). What it makes (200 MB of media, and 1 GB of anything, once) is under
+//! `target/speed`.
 
 #![allow(clippy::print_stdout, reason = "printing figures is what a bench is for")]
 

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use futures_util::TryStreamExt;
+use npvr::error::Kind;
+
 use super::proxy::Fault;
 use super::{LONG, Staged, on_the_bucket};
 
@@ -64,6 +67,26 @@ fn a_large_upload_that_fails_is_aborted_and_leaves_no_part() {
     assert!(s.proxy.seen().iter().any(|r| r.starts_with("DELETE") && r.contains("uploadId=")));
     assert_eq!(s.parts(), Vec::<PathBuf>::new());
     assert_eq!(s.objects().len(), 1, "the short chunk in which the archive begins");
+}
+
+#[test]
+fn a_reading_goes_on_where_the_connection_broke() {
+    let s = Staged::new(1, "");
+    s.run(&["check"]).expect_silence();
+    let key = s.objects().pop().unwrap();
+    let whole = std::fs::read(s.server.folder().join(super::BUCKET).join(&key)).unwrap();
+    let read = || {
+        on_the_bucket(&s.proxy.url(), async |store| {
+            let parts: Result<Vec<_>, _> = store.get(&key, None).await.unwrap().bytes.try_collect().await;
+            parts.map(|parts| parts.concat())
+        })
+    };
+    s.proxy.fault("GET", ".ismv", Fault::CutAnswer, 2);
+    assert!(read().unwrap() == whole);
+    s.proxy.assert_all_done();
+    // More than it is worth.
+    s.proxy.fault("GET", ".ismv", Fault::CutAnswer, usize::MAX);
+    assert_eq!(read().unwrap_err().kind(), Kind::TryLater);
 }
 
 #[test]

@@ -171,6 +171,38 @@ fn prune_deletes_from_the_bucket_and_what_it_could_not_delete_later() {
 }
 
 #[test]
+fn keys_that_are_not_in_the_file_come_from_the_environment_or_a_profile() {
+    let s = Staged::new(2, "");
+    let place = format!("[s3]\nendpoint = {:?}\nbucket = {BUCKET:?}\n", s.server.url());
+    let profiles = s.site.config().join("credentials");
+    let profile =
+        |name: &str| format!("[{name}]\naws_access_key_id = {ACCESS}\naws_secret_access_key = {SECRET}\n");
+    std::fs::write(&profiles, profile("archive")).unwrap();
+    let probe = |more: &str, variables: &[(&str, &str)]| {
+        s.site.channel("news", s.live.url("news"), &format!("{place}{more}"));
+        let mut command = s.site.command(["channel", "probe", "news"]);
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"] {
+            command.env_remove(name);
+        }
+        command.env("AWS_SHARED_CREDENTIALS_FILE", &profiles).envs(variables.iter().copied());
+        common::finish(command)
+    };
+    let keys = [("AWS_ACCESS_KEY_ID", ACCESS), ("AWS_SECRET_ACCESS_KEY", SECRET)];
+    for (more, variables) in
+        [("", &keys[..]), ("profile = \"archive\"", &[]), ("", &[("AWS_PROFILE", "archive")])]
+    {
+        let told = probe(more, variables).expect(0).stdout;
+        assert!(told.contains("s3://npvr-test at"), "{told}");
+    }
+    for (more, said) in
+        [("", "there are no keys for the bucket"), ("profile = \"x\"", "no keys in the AWS profile \"x\"")]
+    {
+        let told = probe(more, &[]).expect(1).stderr;
+        assert!(told.contains(said) && told.contains("hint: set access_key and secret_key_file"), "{told}");
+    }
+}
+
+#[test]
 fn a_bucket_is_tried_out_before_a_channel_is_added_and_made_only_if_asked_for() {
     let s = Staged::new(2, "");
     let (url, endpoint) = (s.live.url("sport"), s.server.url());

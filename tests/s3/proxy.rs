@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     ResetInTheMiddle,
     /// The server does it, and nobody hears of that.
     LostAnswer,
+    /// The connection ends in the middle of the answer.
+    CutAnswer,
     /// A byte of its body changes on the way.
     ChangedBody,
     /// The second key of a listing is not in the answer.
@@ -143,6 +145,7 @@ impl Shared {
                 let mut answer = hand_on(upstream, &lines, &body)?;
                 match fault {
                     Some(Fault::LostAnswer) => return None,
+                    Some(Fault::CutAnswer) => answer.truncate(answer.len() / 2),
                     Some(Fault::Omission) => answer = without_second_key(&answer),
                     _ => {}
                 }

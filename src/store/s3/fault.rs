@@ -94,6 +94,8 @@ struct Document {
 pub(super) struct Asked<'a> {
     pub(super) bucket: &'a str,
     pub(super) region: &'a str,
+    /// False for a request about the bucket itself.
+    pub(super) is_object: bool,
 }
 
 /// The refusal that an answer is.
@@ -101,7 +103,8 @@ pub(super) fn refused(asked: Asked<'_>, status: u16, headers: &HeaderMap, body: 
     let document: Document = quick_xml::de::from_str(body).unwrap_or_default();
     let header = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let there = if document.region.is_empty() { header("x-amz-bucket-region") } else { &document.region };
-    let code = document.code.as_str();
+    // Whatever a server calls it: without an object, it is the bucket that is not there.
+    let code = if status == 404 && !asked.is_object { "NoSuchBucket" } else { document.code.as_str() };
     let error = match code {
         "NoSuchBucket" => {
             Error::new(Kind::TryLater, format!("bucket {} is not there", asked.bucket)).hint(
@@ -121,7 +124,7 @@ pub(super) fn refused(asked: Asked<'_>, status: u16, headers: &HeaderMap, body: 
         || CHANGED.contains(&code)
         || matches!(code, "RequestTimeout" | "SlowDown" | "InternalError" | "ServiceUnavailable");
     let retry_after = header("retry-after").trim().parse().ok().map(Duration::from_secs);
-    Refusal { error, status, code: document.code.into(), passes, silent: false, retry_after }
+    Refusal { error, status, code: code.into(), passes, silent: false, retry_after }
 }
 
 /// Codes that say that other bytes arrived than were sent.
@@ -181,7 +184,7 @@ fn words(status: u16, code: &str, message: &str) -> String {
 }
 
 fn elsewhere(asked: Asked<'_>, there: &str) -> Error {
-    let Asked { bucket, region } = asked;
+    let Asked { bucket, region, .. } = asked;
     if there.is_empty() || there == region {
         return Error::new(
             Kind::Invalid,
@@ -259,7 +262,12 @@ mod tests {
 
     fn told(status: u16, headers: &[(&'static str, &str)], body: &str) -> Refusal {
         let headers = headers.iter().map(|(k, v)| (http::HeaderName::from_static(k), v.parse().unwrap()));
-        refused(Asked { bucket: "npvr", region: "us-east-1" }, status, &headers.collect(), body)
+        refused(
+            Asked { bucket: "npvr", region: "us-east-1", is_object: true },
+            status,
+            &headers.collect(),
+            body,
+        )
     }
 
     fn document(code: &str, more: &str) -> String {
@@ -299,6 +307,15 @@ mod tests {
             let text = refusal.error.to_string();
             assert!(text.contains(said), "{status} {code}: {text}");
             assert_eq!((refusal.error.kind(), refusal.passes), (kind, passes), "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn without_an_object_it_is_the_bucket_that_is_not_there() {
+        let asked = Asked { bucket: "npvr", region: "us-east-1", is_object: false };
+        for body in ["", &document("NoSuchKey", ""), &document("NoSuchBucket", "")] {
+            let refusal = refused(asked, 404, &HeaderMap::new(), body);
+            assert!(refusal.is_no_bucket() && !refusal.is_missing(), "{body}: {refusal:?}");
         }
     }
 

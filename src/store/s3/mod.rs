@@ -7,6 +7,7 @@ mod client;
 mod fault;
 mod listing;
 mod probe;
+mod read;
 mod upload;
 mod wire;
 
@@ -14,17 +15,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::stream;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LAST_MODIFIED};
+use http::header::{CONTENT_LENGTH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest_of_s3::Response;
 use s3::Bucket;
 use s3::command::Command;
 use url::Url;
 
 use self::fault::{Refusal, http_date};
-use self::wire::{Ask, next_block};
+use self::wire::Ask;
 use super::{ByteRange, Digest, Object, Reading, Store, check_key};
 use crate::channel::S3;
 use crate::error::{Error, Kind, Result};
@@ -93,7 +92,7 @@ async fn head(bucket: &Bucket, key: &str) -> std::result::Result<Described, Refu
     let refusal = match Ask::new(bucket, key, Command::HeadObject).response().await {
         Ok(answer) => {
             let headers = answer.headers().clone();
-            let bytes = number(headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()))?;
+            let bytes = read::number(headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()))?;
             return Ok(Described { bytes, headers });
         }
         Err(refusal) => refusal,
@@ -104,29 +103,12 @@ async fn head(bucket: &Bucket, key: &str) -> std::result::Result<Described, Refu
         return Err(refusal);
     }
     match Ask::new(bucket, key, Command::GetObjectRange { start: 0, end: Some(0) }).response().await {
-        Ok(answer) => Ok(Described { bytes: length(&answer, true)?, headers: answer.headers().clone() }),
+        Ok(answer) => {
+            Ok(Described { bytes: read::length(&answer, true)?, headers: answer.headers().clone() })
+        }
         // It was missed a moment ago, and has no first byte: it is being written, and HEAD is right next time.
         Err(other) if other.status == 416 => Err(Refusal::passing(refusal.error)),
         Err(other) => Err(other),
-    }
-}
-
-fn number(text: Option<&str>) -> std::result::Result<u64, Refusal> {
-    let number = text.and_then(|text| text.trim().parse().ok());
-    number.ok_or_else(|| Error::new(Kind::Invalid, "the server does not say how long the object is").into())
-}
-
-/// The length of the whole object of an answer to GET.
-fn length(answer: &Response, is_part: bool) -> std::result::Result<u64, Refusal> {
-    let header = |name| answer.headers().get(name).and_then(|v| v.to_str().ok());
-    match (is_part, answer.status().as_u16()) {
-        // `bytes 0-99/1234`
-        (true, 206) => number(header(CONTENT_RANGE).and_then(|v| v.rsplit('/').next())),
-        (true, _) => {
-            Err(Error::new(Kind::Unsupported, "the server sends whole objects where a part is asked for")
-                .into())
-        }
-        (false, _) => number(header(CONTENT_LENGTH)),
     }
 }
 
@@ -142,41 +124,19 @@ impl Store for S3Store {
 
     async fn get(&self, key: &str, range: Option<ByteRange>) -> Result<Reading> {
         check_key(key)?;
-        let command = match range {
-            None => Command::GetObject,
-            Some(ByteRange { start, end }) if start < end => {
-                Command::GetObjectRange { start, end: Some(end - 1) }
-            }
-            Some(ByteRange { start, end }) => {
-                return Err(Error::new(Kind::Invalid, format!("{key}: no bytes {start} to {end}")));
-            }
-        };
-        let answer = Ask::new(&self.bucket, key, command).response().await.map_err(|refusal| {
+        if let Some(ByteRange { start, end }) = range.filter(|r| r.start >= r.end) {
+            return Err(Error::new(Kind::Invalid, format!("{key}: no bytes {start} to {end}")));
+        }
+        let context = format!("read {}/{key}", self.shown);
+        let begun = read::read(&self.bucket, key, range, context).await.map_err(|refusal| {
             let refusal = match refusal.status {
                 416 => Error::new(Kind::Invalid, "it is shorter than that").into(),
                 _ => refusal,
             };
             self.failed("read", key)(refusal)
         })?;
-        let bytes = length(&answer, range.is_some()).map_err(self.failed("read", key))?;
-        let object = Described { bytes, headers: answer.headers().clone() }.object(key);
-        let (start, end) = range.map_or((0, bytes), |r| (r.start, r.end.min(bytes)));
-        let context = format!("read {}/{key}", self.shown);
-        let next = move |(mut answer, left): (Response, u64)| {
-            let context = context.clone();
-            async move {
-                let block =
-                    next_block(&mut answer).await.map_err(|refusal| refusal.error.context(&context))?;
-                let Some(block) = block else {
-                    let ended = || Error::new(Kind::TryLater, "the body ended too early").context(&context);
-                    return if left == 0 { Ok(None) } else { Err(ended()) };
-                };
-                let left = left.checked_sub(block.len() as u64);
-                let left = left.ok_or_else(|| Error::new(Kind::Invalid, "more came than was asked for"))?;
-                Ok(Some((block, (answer, left))))
-            }
-        };
-        Ok(Reading { object, bytes: Box::pin(stream::try_unfold((answer, end - start), next)) })
+        let (found, bytes) = begun;
+        Ok(Reading { object: found.object(key), bytes })
     }
 
     async fn head(&self, key: &str) -> Result<Object> {

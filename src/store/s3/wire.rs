@@ -87,7 +87,7 @@ impl<'a> Ask<'a> {
     async fn document_once(&self) -> Result<Document, Refusal> {
         let (response, sent) = self.once().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = body(response).await?;
+        let text = whole(response).await?;
         // A server that has begun to answer 200 has no other way to say that putting parts together failed.
         if root(&text) == Some("Error") {
             return Err(refused(self.asked(&self.bucket.region().to_string()), status, &headers, &text));
@@ -128,12 +128,13 @@ impl<'a> Ask<'a> {
             return Ok((response, sent));
         }
         let headers = response.headers().clone();
-        let text = body_of_refusal(response).await;
+        // Half of what it says would be told as something else.
+        let text = whole(response).await?;
         Err(refused(self.asked(&self.bucket.region().to_string()), status.as_u16(), &headers, &text))
     }
 
     fn asked<'r>(&'r self, region: &'r str) -> Asked<'r> {
-        Asked { bucket: &self.bucket.name, region }
+        Asked { bucket: &self.bucket.name, region, is_object: !self.key.is_empty() }
     }
 }
 
@@ -196,7 +197,7 @@ pub(super) async fn next_block(response: &mut Response) -> Result<Option<Bytes>,
 }
 
 /// The whole body of an answer.
-async fn body(mut response: Response) -> Result<String, Refusal> {
+async fn whole(mut response: Response) -> Result<String, Refusal> {
     let mut all = BytesMut::new();
     while let Some(block) = next_block(&mut response).await? {
         if all.len() + block.len() > MAX_DOCUMENT_BYTES {
@@ -205,11 +206,6 @@ async fn body(mut response: Response) -> Result<String, Refusal> {
         all.extend_from_slice(&block);
     }
     String::from_utf8(all.into()).map_err(|_| Error::new(Kind::Invalid, "the answer is not UTF-8").into())
-}
-
-/// What a refusal says; nothing if that cannot be read: its status says enough.
-async fn body_of_refusal(response: Response) -> String {
-    body(response).await.unwrap_or_default()
 }
 
 /// Up to five tries, while the failure is one that passes.
