@@ -51,7 +51,8 @@
 //!    `eight_threads_on_one_cell_leave_one_running_job`,
 //!    `the_job_of_a_dead_claimer_is_written_down_as_died_and_cannot_come_back`.
 //! 5. A kill at any instant loses no stored media and needs no hand: the next run carries on.
-//!    Tests: `a_capture_to_a_bucket_that_is_killed_after_any_step_is_finished_by_the_next_run`,
+//!    Tests: `a_capture_that_is_killed_after_any_step_is_finished_by_the_next_run`,
+//!    `an_upload_in_parts_that_is_killed_after_any_step_is_finished_by_the_next_run`,
 //!    `killed_while_fragments_are_written_the_next_run_fetches_what_is_not_whole`,
 //!    `killed_after_the_commit_the_next_run_deletes_the_spool`,
 //!    `what_is_whole_in_the_spool_is_not_fetched_again_and_what_may_be_torn_is`,

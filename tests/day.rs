@@ -1,10 +1,11 @@
 //! A day in the life of an archive, in minutes: a simulated channel whose clock the test sets, checks that overlap and are
 //! killed at random, a store that goes away, an origin that has bad moments and holes.
 //!
-//! In the end every cell is whole or told as gap, what is stored reads back, and nothing else is there. An hour of the
-//! channel is run each time; `NPVR_DAY_HOURS=24` makes it the whole day.
+//! In the end every cell is whole or told as gap, what is stored reads back, and nothing else is there. Half an hour of the
+//! channel is run each time; `NPVR_DAY_MINUTES=1440` makes it the whole day.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "the figures of a long run are for people")]
 
 mod common;
 
@@ -34,8 +35,9 @@ const WINDOW: Duration = Duration::from_secs(3_600);
 /// A track that has holes now and then.
 const HOLED: &str = "audio_nld=64000";
 
-fn hours() -> i64 {
-    std::env::var("NPVR_DAY_HOURS").map_or(1, |text| text.parse().unwrap())
+fn length() -> Duration {
+    let minutes = std::env::var("NPVR_DAY_MINUTES").map_or(30, |text| text.parse().unwrap());
+    Duration::from_secs(minutes * 60)
 }
 
 /// What happened, for the figures.
@@ -61,7 +63,7 @@ struct Day {
 impl Day {
     fn begin(home: Home) -> Day {
         let live = Live::with(1, |options| options.window = WINDOW);
-        live.go_on(-hours() * 3_600);
+        live.go_on(-(length().as_secs() as i64));
         let site = Site::new();
         // A margin of some rounds: what fails in one has its chance in others.
         let more = "margin = \"PT30M\"\narchive_length = \"P3D\"";
@@ -72,7 +74,7 @@ impl Day {
     /// The origin's bad moments for the time until the next round. Holes stay: what it never had it never has.
     fn trouble(&mut self) {
         let now = self.live.now();
-        if self.random.below(4) == 0 {
+        if self.random.below(2) == 0 {
             let start = now.minus(Duration::from_secs(30 + self.random.below(60)));
             let hole = Range::new(start, start.plus(Duration::from_secs(3 + self.random.below(20))));
             self.holes.add(hole);
@@ -85,7 +87,11 @@ impl Day {
             0 => faults.push(share(FaultKind::Status(503), 0.2)),
             1 => faults.push(share(FaultKind::Reset, 0.1)),
             2 => faults.push(for_media(FaultKind::Delay(Duration::from_millis(20)), all)),
-            3 => faults.push(Fault { class: Some(Class::Archive), ..Fault::new(FaultKind::Status(500)) }),
+            3 => faults.push(Fault {
+                class: Some(Class::Archive),
+                times: Some(2),
+                ..Fault::new(FaultKind::Status(500))
+            }),
             _ => {}
         }
         self.live.set_faults(faults);
@@ -99,7 +105,7 @@ impl Day {
 
     /// Some checks at once. Each may be killed at any moment.
     async fn round(&mut self) {
-        let outage = self.random.below(6) == 0;
+        let outage = self.random.below(8) == 0;
         if outage {
             self.tally.outages += 1;
             self.home.set_away(&self.site, true);
@@ -191,7 +197,7 @@ fn live_through(home: Home) {
     let mut day = Day::begin(home);
     // What the origin holds at first is at the edge of its window, and lost with the first bad round.
     day.site.check().expect_silence();
-    let end = day.live.now().plus(Duration::from_secs(hours().unsigned_abs() * 3_600));
+    let end = day.live.now().plus(length());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     while day.live.now() < end {
         day.trouble();
@@ -201,7 +207,7 @@ fn live_through(home: Home) {
     }
     day.settle();
     day.assert_whole();
-    let Tally { rounds, killed, outages, holes, .. } = &day.tally;
-    assert!(*rounds > 5 && *killed * 10 > *rounds && (*outages > 0 || *rounds < 30), "{:?}", day.tally);
-    println!("{} h, {holes} holes: {:?}", hours(), day.tally);
+    let Tally { rounds, killed, holes, .. } = &day.tally;
+    assert!(*rounds > 3 && *killed > 0 && *holes > 0, "{:?}", day.tally);
+    println!("{:?}, {holes} holes: {:?}", length(), day.tally);
 }

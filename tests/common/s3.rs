@@ -1,6 +1,8 @@
 //! An S3 server that no one here wrote (s3s-fs), in the test's own process: it checks keys, signatures and MD5s, and keeps
 //! each object as a file.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;

@@ -6,21 +6,18 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
-mod kills;
 mod proxy;
-#[path = "../common/s3.rs"]
-mod server;
 
 use std::path::PathBuf;
 
 use common::Site;
 use common::live::Live;
+use common::s3::{ACCESS, BUCKET, S3Server, SECRET};
 use npvr::channel::{S3, S3Keys};
 use npvr::ledger::Ledger;
 use npvr::secret::Secret;
 use npvr::store::{S3Store, Store};
 use npvr::time::{Range, Time};
-use server::{ACCESS, BUCKET, S3Server, SECRET};
 
 /// A chunk of this length is put in parts.
 const LONG: &str = "chunk_duration = \"PT12M\"";

@@ -4,42 +4,43 @@
 //! must not do either hundreds of times. So there is one HTTP client for all, and one set of credentials for all channels that
 //! say the same of them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use s3::creds::Credentials;
 use s3::{Bucket, Region};
 
+use super::health::Health;
 use crate::channel::{S3, S3Keys};
 use crate::error::{Error, Kind, Result};
 
 /// What was opened so far, with what it was opened for. A handful: what differs is servers and keys, not channels.
-static OPEN: Mutex<Vec<(S3, Bucket)>> = Mutex::new(Vec::new());
+static OPEN: Mutex<Vec<(S3, Bucket, Arc<Health>)>> = Mutex::new(Vec::new());
 
-/// The bucket of `s3`. Nothing is asked of its server yet.
+/// The bucket of `s3`, and how its server is. Nothing is asked of it yet.
 ///
 /// # Errors
 /// [`Kind::Config`] if there are no credentials, [`Kind::Io`] if the machine has no TLS to offer.
-pub(super) async fn bucket(s3: &S3) -> Result<Bucket> {
+pub(super) async fn bucket(s3: &S3) -> Result<(Bucket, Arc<Health>)> {
     let wanted = s3.clone();
     let opened = tokio::task::spawn_blocking(move || open(&wanted)).await;
-    let mut bucket = opened
+    let (mut bucket, health) = opened
         .unwrap_or_else(|e| Err(Error::new(Kind::Io, "looking for credentials failed").caused_by(e)))?;
     bucket.name.clone_from(&s3.bucket);
-    Ok(bucket)
+    Ok((bucket, health))
 }
 
 /// As [`bucket`], on a thread that may block. One at a time: the second finds what the first has opened.
-fn open(s3: &S3) -> Result<Bucket> {
+fn open(s3: &S3) -> Result<(Bucket, Arc<Health>)> {
     let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     let same = |other: &S3| S3 { bucket: s3.bucket.clone(), ..other.clone() } == *s3;
-    if let Some((_, bucket)) = all.iter().find(|(other, _)| same(other)) {
-        return Ok(bucket.clone());
+    if let Some((_, bucket, health)) = all.iter().find(|(other, ..)| same(other)) {
+        return Ok((bucket.clone(), Arc::clone(health)));
     }
     let credentials = credentials(&s3.keys)?;
     let endpoint = s3.endpoint.as_str().trim_end_matches('/').to_owned();
     let region = Region::Custom { region: s3.region.clone(), endpoint };
     let mut bucket = match all.first() {
-        Some((_, other)) => {
+        Some((_, other, _)) => {
             let mut bucket = other.clone();
             bucket.region = region;
             bucket.set_credentials(credentials);
@@ -54,8 +55,9 @@ fn open(s3: &S3) -> Result<Bucket> {
         true => bucket.set_path_style(),
         false => bucket.set_subdomain_style(),
     }
-    all.push((s3.clone(), bucket.clone()));
-    Ok(bucket)
+    let health = Arc::<Health>::default();
+    all.push((s3.clone(), bucket.clone(), Arc::clone(&health)));
+    Ok((bucket, health))
 }
 
 /// Whole ones: signing without a secret key would panic inside the library.
@@ -104,9 +106,9 @@ mod tests {
 
     #[tokio::test]
     async fn channels_that_say_the_same_share_their_credentials_and_others_do_not() {
-        let one = bucket(&given("one", "x")).await.unwrap();
-        let two = bucket(&given("two", "x")).await.unwrap();
-        let other = bucket(&given("one", "y")).await.unwrap();
+        let one = bucket(&given("one", "x")).await.unwrap().0;
+        let two = bucket(&given("two", "x")).await.unwrap().0;
+        let other = bucket(&given("one", "y")).await.unwrap().0;
         assert_eq!(
             (one.url(), two.url()),
             ("http://client.test:9000/one".into(), "http://client.test:9000/two".into())
@@ -117,7 +119,7 @@ mod tests {
             .lock()
             .unwrap()
             .iter()
-            .filter(|(s3, _)| s3.endpoint.host_str() == Some("client.test"))
+            .filter(|(s3, ..)| s3.endpoint.host_str() == Some("client.test"))
             .count();
         assert_eq!(opened, 2, "by keys, not by bucket");
     }

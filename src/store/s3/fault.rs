@@ -64,6 +64,11 @@ impl Refusal {
         self.error.kind() == Kind::NotFound
     }
 
+    /// True if the server, by now, gives no answer, or none but that it is busy.
+    pub(super) fn is_away(&self) -> bool {
+        self.passes && matches!(self.status, 0 | 503)
+    }
+
     /// True if there is no such bucket.
     pub(super) fn is_no_bucket(&self) -> bool {
         &*self.code == "NoSuchBucket"

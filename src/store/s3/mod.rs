@@ -5,6 +5,7 @@
 
 mod client;
 mod fault;
+mod health;
 mod listing;
 mod probe;
 mod read;
@@ -12,6 +13,7 @@ mod upload;
 mod wire;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,6 +25,7 @@ use s3::command::Command;
 use url::Url;
 
 use self::fault::{Refusal, http_date};
+use self::health::Health;
 use self::wire::Ask;
 use super::{ByteRange, Digest, Object, Reading, Store, check_key};
 use crate::channel::S3;
@@ -41,6 +44,7 @@ const LONGEST_PRESIGNED: Duration = Duration::from_secs(7 * 86_400);
 #[derive(Debug, Clone)]
 pub struct S3Store {
     bucket: Bucket,
+    health: Arc<Health>,
     /// `s3://npvr-demo`, for messages.
     shown: String,
 }
@@ -70,8 +74,8 @@ impl S3Store {
     /// [`Kind::Config`] if there are no credentials for it.
     pub async fn open(s3: &S3) -> Result<S3Store> {
         let shown = s3.shown();
-        let bucket = client::bucket(s3).await.map_err(|e| e.context(&shown))?;
-        Ok(S3Store { bucket, shown })
+        let (bucket, health) = client::bucket(s3).await.map_err(|e| e.context(&shown))?;
+        Ok(S3Store { bucket, health, shown })
     }
 
     /// What went wrong, with what was to be done, to which object.
@@ -83,7 +87,7 @@ impl S3Store {
     async fn put_with(&self, key: &str, file: &Path, expect: &Digest, only_new: bool) -> Result<bool> {
         check_key(key)?;
         let order = upload::Order { bucket: &self.bucket, key, file, expect, only_new };
-        upload::put(&order).await.map_err(self.failed("put", key))
+        self.health.heed(upload::put(&order)).await.map_err(self.failed("put", key))
     }
 }
 
