@@ -10,6 +10,7 @@ mod kills;
 mod proxy;
 #[path = "../common/s3.rs"]
 mod server;
+mod verifying;
 
 use std::path::PathBuf;
 
