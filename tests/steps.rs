@@ -4,6 +4,8 @@
 //! `tests/kill.rs` strikes at random, and many at once; here every instant has its turn, one at a time, so that none is
 //! missed for being short. The instants are those of `npvr::failpoint::STEPS`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use std::fs;

@@ -83,7 +83,7 @@ fn index_of(
 /// Says so if a track of a file begins so far from the cell that it is another time's.
 pub(super) fn other_times(cell: Cell, contents: &Contents) -> Option<String> {
     contents.index.tracks.iter().find_map(|track| {
-        let ranges = presented(track, edit(contents, track.file_track_id));
+        let ranges = presented(track, edit(contents, track));
         let begins = ranges.first()?.start;
         let longest = longest(&ranges);
         // The start of a segment decides, and the manifest may say another one than the media, by less than a segment.
@@ -95,9 +95,9 @@ pub(super) fn other_times(cell: Cell, contents: &Contents) -> Option<String> {
     })
 }
 
-/// What a track's edit list takes off its decode times, in ticks.
-fn edit(contents: &Contents, file_track_id: u32) -> i64 {
-    let inits = contents.header.iter().find(|(id, _)| *id == file_track_id).map(|(_, inits)| inits);
+/// What a track's edit list takes off its decode times, in ticks. Header and index number tracks alike.
+fn edit(contents: &Contents, track: &TrackIndex) -> i64 {
+    let inits = contents.header.iter().find(|(id, _)| *id == track.track_id).map(|(_, inits)| inits);
     inits.and_then(|inits| inits.first()).map_or(0, Init::edit_media_time_ticks)
 }
 
@@ -117,7 +117,7 @@ pub(super) fn gaps_of_file(
     let around = Range::new(cell.start().minus(cell.range().duration()), cell.end());
     let evidence = tracks.iter().map(|(file_track_id, name)| {
         let track = contents.index.tracks.iter().find(|t| t.file_track_id == *file_track_id);
-        let fragments = track.map_or_else(Vec::new, |t| presented(t, edit(contents, *file_track_id)));
+        let fragments = track.map_or_else(Vec::new, |t| presented(t, edit(contents, t)));
         // Another program may have cut segments into many fragments.
         let segment = (!contents.ours).then(|| longest(&fragments).max(USUAL_SEGMENT));
         let seen = Ranges::from_iter([around]);

@@ -18,6 +18,7 @@ mod read_all;
 mod subject;
 mod walk;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ use crate::capture::Workplace;
 use crate::channel::Channel;
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::grid::Cell;
 
 /// Channels that are listed at once.
 const LISTED_AT_ONCE: usize = 8;
@@ -109,9 +111,8 @@ pub async fn verify(
         let Some(walked) = walks.join_next().await else { break };
         // Tasks are never cancelled, so a failed one has panicked: that is a bug, and is to be seen.
         match walked.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic())) {
-            Ok(reader) if options.deep => readers.push(reader),
-            Ok(reader) => reports.push(reader.report),
-            Err(report) => reports.push(report),
+            (report, Some((subject, bad))) if options.deep => readers.push(Reader { subject, report, bad }),
+            (report, _) => reports.push(report),
         }
     }
     if options.deep {
@@ -124,13 +125,16 @@ pub async fn verify(
     reports
 }
 
+/// A channel whose chunks can be read, and the cells of which the objects are known to be bad.
+type Readable = (Arc<Subject>, HashSet<Cell>);
+
 /// The pass over a channel's rows and listing. A report alone is of a channel of which no more can be said.
 async fn walk(
     place: Arc<Workplace>,
     channel: Channel,
     options: Options,
     watcher: Arc<dyn Watcher>,
-) -> std::result::Result<Reader, ChannelReport> {
+) -> (ChannelReport, Option<Readable>) {
     let mut report = ChannelReport { name: channel.name.to_string(), ..ChannelReport::default() };
     let walked = async {
         let Some(store) = connect(&place, &channel, &options).await? else { return Result::Ok(None) };
@@ -139,11 +143,10 @@ async fn walk(
         Ok(Some((subject, bad)))
     };
     match walked.await {
-        Ok(Some((subject, bad))) => Ok(Reader { subject, report, bad }),
-        Ok(None) => Err(report),
+        Ok(readable) => (report, readable),
         Err(e) => {
             report.error = Some(could_not(&report.name, e));
-            Err(report)
+            (report, None)
         }
     }
 }

@@ -7,6 +7,7 @@
 mod common;
 mod faults;
 mod proxy;
+mod verifying;
 
 use std::path::PathBuf;
 

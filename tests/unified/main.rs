@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use common::live::{CELL_S, Live, for_media};
 use common::{Ran, Site, finish, kill, mp4};
 use npvr::failpoint::STEPS;
+use npvr::ledger::Ledger;
 use npvr::sim::{Fault, FaultKind};
 use npvr::time::{Range, Time};
 
@@ -172,6 +174,41 @@ fn a_file_with_all_tracks_in_one_moof_is_archived_as_well() {
     command.env("LAYOUT", "muxed");
     finish(command).expect_silence();
     staged.assert_whole(2);
+}
+
+#[test]
+fn a_lost_ledger_is_made_again_from_the_files_of_the_program_and_the_archive_goes_on() {
+    for layout in ["", "muxed"] {
+        let staged = Staged::holding(3);
+        let check = || {
+            let mut command = staged.command("", &["check"]);
+            command.env("LAYOUT", layout);
+            finish(command).expect_silence();
+        };
+        check();
+        let tracks = || -> BTreeSet<String> {
+            let rows = staged.site.ledger().tracks("news").unwrap();
+            rows.into_iter().map(|row| row.track.name()).collect()
+        };
+        let before = tracks();
+        for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+            let _ = fs::remove_file(staged.site.state().join(name));
+        }
+        let told = staged.site.run(["verify", "--repair"]).expect(0);
+        assert_eq!(
+            (told.stdout.matches(": written down\n").count(), told.stderr.as_str()),
+            (4, ""),
+            "{told:?}"
+        );
+        assert_eq!(tracks(), before, "whatever numbers they have in the files");
+        let runs = staged.runs();
+        check();
+        assert_eq!(staged.runs(), runs, "nothing is captured twice");
+        staged.live.go_on(CELL_S);
+        check();
+        staged.assert_whole(4);
+        staged.site.run(["verify", "--deep"]).expect_silence();
+    }
 }
 
 /// A way to fail: what the message of the job says, and what its log ends with.
