@@ -1,10 +1,12 @@
 //! What every store promises, as tests. An adapter gives a [`Fixture`] and gets all of them by `store_suite!`.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use futures_util::TryStreamExt;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use super::{ByteRange, Digest, Store};
 use crate::error::{Error, Kind, Result};
@@ -43,16 +45,23 @@ impl<S: Store, K> Fixture<S, K> {
     }
 }
 
+/// Runs a test on the runtime that all of them share. Connections to a server are shared too, as in the program, and end with
+/// the runtime that they were made on.
+pub(super) fn on_one_runtime(test: impl Future<Output = ()>) {
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+    RUNTIME.block_on(test);
+}
+
 /// Runs every test of the suite on the fixture that `$make` makes; only if asked to, where a reason to ignore them is given.
 macro_rules! store_suite {
     (@each $ignored:tt $make:expr => $($test:ident)+) => {
         $(store_suite! { @one $ignored $make => $test })+
     };
     (@one [$($ignored:meta)?] $make:expr => $test:ident) => {
-        #[tokio::test]
+        #[test]
         $(#[$ignored])?
-        async fn $test() {
-            $crate::store::suite::$test($make).await;
+        fn $test() {
+            $crate::store::suite::on_one_runtime(async { $crate::store::suite::$test($make).await });
         }
     };
     ($make:expr) => {

@@ -10,7 +10,7 @@ use self::server::{ACCESS, BUCKET, S3Server, SECRET};
 use super::*;
 use crate::channel::S3Keys;
 use crate::secret::Secret;
-use crate::store::suite::{Fixture, store_suite};
+use crate::store::suite::{Fixture, on_one_runtime, store_suite};
 
 /// A bucket of a server.
 fn place(endpoint: &str, bucket: &str, secret: &str) -> S3 {
@@ -287,85 +287,95 @@ mod on_a_real_server {
 
     store_suite!(fixture().await, ignore = "long: needs a server");
 
-    #[tokio::test]
+    #[test]
     #[ignore = "long: needs a server"]
-    async fn a_bucket_that_is_not_there_is_not_an_empty_one() {
-        let f = fixture().await;
-        let elsewhere = S3 { bucket: format!("{}-not", f.keep.bucket), ..f.keep.clone() };
-        let store = S3Store::open(&elsewhere).await.unwrap();
-        let (path, digest) = f.file(b"x");
-        for e in [
-            store.head("a/b").await.unwrap_err(),
-            store.get("a/b", None).await.err().unwrap(),
-            store.list("", None, 9).await.unwrap_err(),
-            store.put("a/b", &path, &digest).await.unwrap_err(),
-            store.put_new("a/b", &path, &digest).await.unwrap_err(),
-            store.delete(&["a/b".to_owned()]).await.remove(0).1,
-        ] {
-            assert_eq!(e.kind(), Kind::TryLater, "{e}");
-            assert!(e.to_string().ends_with("-not is not there"), "{e}");
-        }
+    fn a_bucket_that_is_not_there_is_not_an_empty_one() {
+        on_one_runtime(async {
+            let f = fixture().await;
+            let elsewhere = S3 { bucket: format!("{}-not", f.keep.bucket), ..f.keep.clone() };
+            let store = S3Store::open(&elsewhere).await.unwrap();
+            let (path, digest) = f.file(b"x");
+            for e in [
+                store.head("a/b").await.unwrap_err(),
+                store.get("a/b", None).await.err().unwrap(),
+                store.list("", None, 9).await.unwrap_err(),
+                store.put("a/b", &path, &digest).await.unwrap_err(),
+                store.put_new("a/b", &path, &digest).await.unwrap_err(),
+                store.delete(&["a/b".to_owned()]).await.remove(0).1,
+            ] {
+                assert_eq!(e.kind(), Kind::TryLater, "{e}");
+                assert!(e.to_string().ends_with("-not is not there"), "{e}");
+            }
+        });
     }
 
-    #[tokio::test]
+    #[test]
     #[ignore = "long: needs a server"]
-    async fn a_large_file_goes_in_parts_and_comes_back_whole() {
-        let f = fixture().await;
-        let content = media((17 << 20) + 1);
-        let (path, digest) = f.file(&content);
-        assert!(f.store.put_new("a/large", &path, &digest).await.unwrap());
-        assert!(!f.store.put_new("a/large", &path, &digest).await.unwrap());
-        f.store.put("a/large", &path, &digest).await.unwrap();
-        assert!(f.read("a/large", None).await.unwrap() == content);
-        let told = super::super::head(&f.store.bucket, "a/large").await.unwrap();
-        assert_eq!(told.headers["x-amz-meta-sha256"], digest.hex());
-        let wrong = Digest { sha256: [0; 32], ..digest };
-        assert_eq!(f.store.put("a/large", &path, &wrong).await.unwrap_err().kind(), Kind::Corrupt);
-        assert_eq!(f.store.sweep("a/", Time::MAX).await.unwrap(), 0, "that one was aborted");
+    fn a_large_file_goes_in_parts_and_comes_back_whole() {
+        on_one_runtime(async {
+            let f = fixture().await;
+            let content = media((17 << 20) + 1);
+            let (path, digest) = f.file(&content);
+            assert!(f.store.put_new("a/large", &path, &digest).await.unwrap());
+            assert!(!f.store.put_new("a/large", &path, &digest).await.unwrap());
+            f.store.put("a/large", &path, &digest).await.unwrap();
+            assert!(f.read("a/large", None).await.unwrap() == content);
+            let told = super::super::head(&f.store.bucket, "a/large").await.unwrap();
+            assert_eq!(told.headers["x-amz-meta-sha256"], digest.hex());
+            let wrong = Digest { sha256: [0; 32], ..digest };
+            assert_eq!(f.store.put("a/large", &path, &wrong).await.unwrap_err().kind(), Kind::Corrupt);
+            assert_eq!(f.store.sweep("a/", Time::MAX).await.unwrap(), 0, "that one was aborted");
+        });
     }
 
-    #[tokio::test]
+    #[test]
     #[ignore = "long: needs a server"]
-    async fn stale_uploads_of_the_channel_are_aborted_and_no_others() {
-        let f = fixture().await;
-        let begin = async |key: &str| {
-            let command = Command::InitiateMultipartUpload { content_type: "video/mp4" };
-            Ask::new(&f.store.bucket, key, command).document().await.unwrap();
-        };
-        for key in ["news/a", "news/b", "news2/a"] {
-            begin(key).await;
-        }
-        let now = crate::clock::now();
-        // moto says that all of them were begun in 2010.
-        if std::env::var("NPVR_S3_UPLOADS_SINCE").is_ok_and(|v| v == "yes") {
-            assert_eq!(f.store.sweep("news/", now).await.unwrap(), 0, "somebody may be at work on them");
-        }
-        let later = now.plus(Duration::from_secs(90_000));
-        assert_eq!(f.store.sweep("news/", later).await.unwrap(), 2);
-        assert_eq!(f.store.sweep("news/", later).await.unwrap(), 0);
-        assert_eq!(f.store.sweep("", later).await.unwrap(), 1);
+    fn stale_uploads_of_the_channel_are_aborted_and_no_others() {
+        on_one_runtime(async {
+            let f = fixture().await;
+            let begin = async |key: &str| {
+                let command = Command::InitiateMultipartUpload { content_type: "video/mp4" };
+                Ask::new(&f.store.bucket, key, command).document().await.unwrap();
+            };
+            for key in ["news/a", "news/b", "news2/a"] {
+                begin(key).await;
+            }
+            let now = crate::clock::now();
+            // moto says that all of them were begun in 2010.
+            if std::env::var("NPVR_S3_UPLOADS_SINCE").is_ok_and(|v| v == "yes") {
+                assert_eq!(f.store.sweep("news/", now).await.unwrap(), 0, "somebody may be at work on them");
+            }
+            let later = now.plus(Duration::from_secs(90_000));
+            assert_eq!(f.store.sweep("news/", later).await.unwrap(), 2);
+            assert_eq!(f.store.sweep("news/", later).await.unwrap(), 0);
+            assert_eq!(f.store.sweep("", later).await.unwrap(), 1);
+        });
     }
 
-    #[tokio::test]
+    #[test]
     #[ignore = "long: needs a server"]
-    async fn a_bucket_is_tried_out_and_left_as_it_was() {
-        let f = fixture().await;
-        let found = f.store.probe("news/").await.unwrap();
-        // Told by the script that starts the servers, for each kind.
-        let atomic = std::env::var("NPVR_S3_ATOMIC").is_ok_and(|v| v == "yes");
-        assert_eq!(found.atomic_create, atomic);
-        assert_eq!(f.store.list("", None, 9).await.unwrap(), []);
+    fn a_bucket_is_tried_out_and_left_as_it_was() {
+        on_one_runtime(async {
+            let f = fixture().await;
+            let found = f.store.probe("news/").await.unwrap();
+            // Told by the script that starts the servers, for each kind.
+            let atomic = std::env::var("NPVR_S3_ATOMIC").is_ok_and(|v| v == "yes");
+            assert_eq!(found.atomic_create, atomic);
+            assert_eq!(f.store.list("", None, 9).await.unwrap(), []);
+        });
     }
 
-    #[tokio::test]
+    #[test]
     #[ignore = "long: needs a server"]
-    async fn a_signed_url_opens() {
-        let f = fixture().await;
-        let key = "scte35/2018-12-06/2018-12-06T12:55:00Z--2018-12-06T13:00:00Z.ismv";
-        f.put(key, b"media").await;
-        let signed = f.store.presign(key, Duration::from_secs(60)).await.unwrap().unwrap();
-        let fetched =
-            reqwest_of_s3::Client::new().get(signed).send().await.unwrap().error_for_status().unwrap();
-        assert_eq!(fetched.bytes().await.unwrap(), "media");
+    fn a_signed_url_opens() {
+        on_one_runtime(async {
+            let f = fixture().await;
+            let key = "scte35/2018-12-06/2018-12-06T12:55:00Z--2018-12-06T13:00:00Z.ismv";
+            f.put(key, b"media").await;
+            let signed = f.store.presign(key, Duration::from_secs(60)).await.unwrap().unwrap();
+            let fetched =
+                reqwest_of_s3::Client::new().get(signed).send().await.unwrap().error_for_status().unwrap();
+            assert_eq!(fetched.bytes().await.unwrap(), "media");
+        });
     }
 }
