@@ -281,7 +281,8 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
     // A cell may be older than the retention by as much as the longest cell there can be.
     let within = Range::new(timeline.now.minus(retention).minus(Grid::MAX), Time::MAX);
     let rows = place.ledger.cells(&name, within)?;
-    let rules = rules(place, &channel, &timeline, since)?;
+    let pruned = place.ledger.pruned(&name)?;
+    let rules = rules(&channel, &timeline, since, pruned, options.force);
     // The ledger's instants are of this host's clock; a plan is made on the source's.
     let ahead_ns = timeline.now.signed_ns_since(clock::now());
     let known = known(place, &name, &rows, ahead_ns)?;
@@ -290,6 +291,15 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
         sweep(place, &name, &rows)?;
         place.ledger.observe(&name, &Outlook::new(&timeline, &decisions).text(), clock::now())?;
     }
+    choose(&mut decisions, options, pruned);
+    let feed = store.map(|store| Feed { channel, source, store });
+    Ok(Survey { feed, timeline, since, rows, decisions })
+}
+
+/// Leaves those decisions that the run is about.
+fn choose(decisions: &mut Vec<Decision>, options: &Options, pruned: Option<Time>) {
+    // By force what was pruned is captured again, if the source still has it. It is never called lost.
+    decisions.retain(|d| pruned.is_none_or(|p| p < d.cell.end()) || d.action == Some(Action::Capture));
     match options.within {
         Some(within) => decisions.retain(|d| !d.cell.range().intersect(within).is_empty()),
         None if options.dry_run => {}
@@ -301,26 +311,21 @@ async fn survey(place: &Workplace, channel: Channel, options: &Options) -> Resul
     if options.force {
         decisions.iter_mut().for_each(force);
     }
-    let feed = store.map(|store| Feed { channel, source, store });
-    Ok(Survey { feed, timeline, since, rows, decisions })
 }
 
-/// What the channel asks of its plan. What was pruned is neither lost nor to be captured again, however much more its
-/// retention may ask for by now.
-fn rules(place: &Workplace, channel: &Channel, timeline: &Timeline, since: Time) -> Result<Rules> {
-    let limits =
-        retention::Rules { archive_length: channel.archive_length, archive_size: channel.archive_size };
+/// What the channel asks of its plan. What was pruned, or would be at once, is not captured, unless by force.
+fn rules(channel: &Channel, timeline: &Timeline, since: Time, pruned: Option<Time>, force: bool) -> Rules {
+    let (archive_length, archive_size) = (channel.archive_length, channel.archive_size);
+    let limits = retention::Rules { archive_length, archive_size: archive_size.filter(|_| !force) };
     let bits_per_s = timeline.tracks.iter().filter_map(|t| t.track.bandwidth).sum();
-    let pruned = place.ledger.pruned(channel.name.as_str())?;
-    let since = pruned.map_or(since, |pruned| since.max(pruned));
-    Ok(Rules {
+    Rules {
         grid: channel.grid,
         retention: limits.reach(bits_per_s),
         margin: channel.margin,
         // Another program is given a whole cell, once.
         pieces: channel.engine == Engine::Native,
-        since,
-    })
+        since: pruned.filter(|_| !force).map_or(since, |pruned| since.max(pruned)),
+    }
 }
 
 /// From when on the archive can answer for what the source holds. Where all of that ended before the archive `since` began

@@ -551,3 +551,34 @@ fn of_a_backlog_that_exceeds_the_size_limit_only_what_fits_is_captured() {
     site.check().expect_silence();
     assert_eq!(site.chunks("news").len(), chunks, "and none of them goes, and comes back");
 }
+
+#[test]
+fn what_was_pruned_is_at_no_risk_and_comes_back_only_by_force() {
+    let (live, site) = (Live::holding(6), Site::new());
+    site.channel("news", live.url("news"), "margin = \"PT1H\"");
+    site.check().expect_silence();
+    site.channel("news", live.url("news"), "margin = \"PT1H\"\narchive_size = \"600kB\"");
+    site.run(["prune", "--force"]).expect_silence();
+    let kept = site.chunks("news").len();
+    assert!(kept < 6, "{kept}");
+    let status = site.status("news");
+    let starts =
+        status["at_risk"].as_array().unwrap().iter().map(|risk| risk["cell"]["start"].as_str().unwrap());
+    // The newest, which goes on, is at risk by that margin.
+    assert!(
+        starts
+            .map(|start| start.parse::<Time>().unwrap())
+            .all(|start| start >= live.cell_before_end(0).start),
+        "{status}"
+    );
+    let gone = live.cell_before_end(5).to_string();
+    site.run(["capture", "news", &gone]).expect(0);
+    assert_eq!(site.chunks("news").len(), kept);
+    site.run(["capture", "news", &gone, "--force"]).expect(0);
+    assert_eq!(site.chunks("news").len(), kept + 1);
+    // Of what has left the window nobody says that it was lost.
+    live.go_on(120);
+    site.check();
+    site.run(["capture", "news", &live.cell_before_end(14).to_string(), "--force"]).expect(0);
+    assert_eq!(site.status("news")["counts"]["lost"], 0);
+}

@@ -234,7 +234,7 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
         strip: span.map(|span| strip::strip(span, SLOTS, channel.grid, &rows)).unwrap_or_default(),
         counts: counts(&rows),
         last_chunk: rows.iter().rev().find(|row| row.stored.is_some()).map(|row| row.cell),
-        at_risk: at_risk(outlook.at_risk, source_ahead_ns, &rows),
+        at_risk: at_risk(outlook.at_risk, source_ahead_ns, &rows, oldest),
         running: running
             .into_iter()
             .map(|row| job(place, row))
@@ -246,8 +246,9 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
     })
 }
 
-/// What may still be lost, soonest first. Deadlines come on the source's clock, which is so far ahead of ours.
-fn at_risk(mut risks: Vec<Risk>, source_ahead_ns: i64, rows: &[CellRow]) -> Vec<Risk> {
+/// What may still be lost of what ends after `oldest`, soonest first. Deadlines come on the source's clock, which is so far ahead of ours.
+fn at_risk(mut risks: Vec<Risk>, source_ahead_ns: i64, rows: &[CellRow], oldest: Time) -> Vec<Risk> {
+    risks.retain(|risk| risk.cell.end() > oldest);
     risks.retain(|risk| !rows.iter().any(|row| row.cell == risk.cell && is_settled(row)));
     risks.iter_mut().for_each(|risk| risk.deadline = risk.deadline.offset_ns(-source_ahead_ns));
     risks.sort_by_key(|risk| risk.deadline);
