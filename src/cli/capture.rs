@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// Range in UTC, like 2018-12-06T12:55:00Z--2018-12-06T13:00:00Z
     #[arg(value_name = "START--END")]
     range: String,
-    /// Also what is not due yet, or waits for a retry
+    /// Also what is not due yet, waits for a retry, or was pruned
     #[arg(long)]
     force: bool,
 }
