@@ -572,7 +572,8 @@ fn what_was_pruned_is_at_no_risk_and_comes_back_only_by_force() {
         "{status}"
     );
     let gone = live.cell_before_end(5).to_string();
-    site.run(["capture", "news", &gone]).expect(0);
+    let told = site.run(["capture", "news", &gone]).expect(2);
+    assert!(told.stderr.contains("--force"), "{told:?}");
     assert_eq!(site.chunks("news").len(), kept);
     site.run(["capture", "news", &gone, "--force"]).expect(0);
     assert_eq!(site.chunks("news").len(), kept + 1);

@@ -37,7 +37,9 @@ pub(crate) async fn run(args: Args, places: &Places) -> Result<Exit> {
     complain_of_space(&reports, &site);
     if report.error.is_none() && report.decisions.is_empty() {
         let what = format!("channel {}: {range} is not in its archive's span", args.name);
-        return Err(Error::new(Kind::Usage, what).hint("npvr status shows from when on it is archived"));
+        return Err(Error::new(Kind::Usage, what).hint(
+            "npvr status shows from when on it is archived; what was pruned comes back by --force, if the source still has it",
+        ));
     }
     let mut missing = false;
     for decision in &report.decisions {
