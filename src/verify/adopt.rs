@@ -115,8 +115,8 @@ impl Subject {
     /// Ends what a row calls a capture, where there is none any more: a ledger that was brought back from a backup may know no
     /// better.
     fn bury(&self, cell: Cell) -> Result<()> {
-        let row = self.ledger().cell(self.name(), cell)?;
-        if row.is_some_and(|row| row.state == State::Capturing) && self.has_no_spool(cell) {
+        let (row, is_busy) = self.look(cell)?;
+        if row.is_some_and(|row| row.state == State::Capturing) && !is_busy {
             let order = Order { cell, whole: true, last_chance: true, attempts: 0, since: cell.start() };
             write_off(&self.place, self.name(), order, &[], "its capture died")?;
         }

@@ -12,7 +12,7 @@ use crate::channel::Channel;
 use crate::clock::Tick;
 use crate::error::Result;
 use crate::grid::Cell;
-use crate::ledger::Ledger;
+use crate::ledger::{CellRow, Ledger, State};
 use crate::plan::Outlook;
 use crate::source;
 use crate::store::{self, DiskStore, Store};
@@ -54,6 +54,15 @@ impl Subject {
     /// True if there is no spool file of a cell: nobody captures it, and nothing is there to go on from.
     pub(super) fn has_no_spool(&self, cell: Cell) -> bool {
         self.place.spooled_bytes(self.name(), cell).is_none()
+    }
+
+    /// The row of a cell, and whether somebody captures it. The spool is looked at first, too: it goes after the row has
+    /// changed, so a capture that ends in between is not taken for a dead one.
+    pub(super) fn look(&self, cell: Cell) -> Result<(Option<CellRow>, bool)> {
+        let had_spool = !self.has_no_spool(cell);
+        let row = self.ledger().cell(self.name(), cell)?;
+        let is_capturing = row.as_ref().is_some_and(|row| row.state == State::Capturing);
+        Ok((row, is_capturing && (had_spool || !self.has_no_spool(cell))))
     }
 
     /// What the source holds, as it said a moment ago.

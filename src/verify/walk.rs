@@ -143,8 +143,8 @@ impl<'a> Walk<'a> {
     fn look_at_dead(&mut self) -> Result<()> {
         let name = self.subject.name();
         for cell in std::mem::take(&mut self.dead) {
-            let row = self.subject.ledger().cell(name, cell)?;
-            if row.is_some_and(|row| row.state == State::Capturing) && self.subject.has_no_spool(cell) {
+            let (row, is_busy) = self.subject.look(cell)?;
+            if row.is_some_and(|row| row.state == State::Capturing) && !is_busy {
                 let message = "it was being captured, and its spool file is gone with all that was in it; the next check \
                                captures what the source still holds";
                 self.report.add(Finding::new(What::Unfinished, cell.key(name), Some(cell), message));
@@ -219,13 +219,9 @@ impl<'a> Walk<'a> {
             if garbage.contains(&object.key) {
                 self.report.garbage += 1;
             } else if let Some(cell) = Cell::of_key(subject.name(), &object.key) {
-                let row = subject.ledger().cell(subject.name(), cell)?;
-                let is_unknown = |row: crate::ledger::CellRow| {
-                    let dead = row.state != State::Capturing || subject.has_no_spool(cell);
-                    row.stored.is_none() && dead
-                };
+                let (row, is_busy) = subject.look(cell)?;
                 // Else it was stored since the rows were read, or is just being stored.
-                if row.is_none_or(is_unknown) {
+                if row.is_none_or(|row| row.stored.is_none()) && !is_busy {
                     chunks.push((object, cell));
                 }
             } else {
