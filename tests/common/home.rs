@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::s3::{ACCESS, BUCKET, S3Server, SECRET};
+use super::s3::{self, BUCKET, S3Server, SECRET};
 use super::{Site, files_below};
 
 /// A store.
@@ -25,10 +25,7 @@ impl Home {
     pub(crate) fn lines(&self) -> String {
         match self {
             Home::Disk => String::new(),
-            Home::Bucket(server) => format!(
-                "[s3]\nendpoint = {:?}\nbucket = {BUCKET:?}\naccess_key = {ACCESS:?}\nsecret_key = {SECRET:?}\n",
-                server.url()
-            ),
+            Home::Bucket(server) => s3::lines(&server.url(), SECRET),
         }
     }
 

@@ -20,6 +20,13 @@ pub(crate) const ACCESS: &str = "npvr-access";
 pub(crate) const SECRET: &str = "npvr-s3cr3t";
 pub(crate) const BUCKET: &str = "npvr-test";
 
+/// A channel's lines for that bucket, on a server at `url`.
+pub(crate) fn lines(url: &str, secret: &str) -> String {
+    format!(
+        "[s3]\nendpoint = {url:?}\nbucket = {BUCKET:?}\naccess_key = {ACCESS:?}\nsecret_key = {secret:?}\n"
+    )
+}
+
 /// A running server. It ends when it is dropped.
 pub(crate) struct S3Server {
     pub(crate) addr: SocketAddr,

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use common::Site;
 use common::live::Live;
-use common::s3::{ACCESS, BUCKET, S3Server, SECRET};
+use common::s3::{ACCESS, BUCKET, S3Server, SECRET, lines};
 use npvr::channel::{S3, S3Keys};
 use npvr::ledger::Ledger;
 use npvr::secret::Secret;
@@ -25,13 +25,7 @@ const LONG: &str = "chunk_duration = \"PT12M\"";
 
 /// A channel's lines for a bucket.
 fn bucket(url: &str) -> String {
-    bucket_with(url, SECRET)
-}
-
-fn bucket_with(url: &str, secret: &str) -> String {
-    format!(
-        "[s3]\nendpoint = {url:?}\nbucket = {BUCKET:?}\naccess_key = {ACCESS:?}\nsecret_key = {secret:?}\n"
-    )
+    lines(url, SECRET)
 }
 
 /// A site whose one channel, `news`, is archived into a bucket of the server.
@@ -237,7 +231,7 @@ fn a_bucket_is_tried_out_before_a_channel_is_added_and_made_only_if_asked_for() 
 #[test]
 fn a_bucket_that_does_not_let_us_in_is_told_with_a_remedy_and_without_the_keys() {
     let s = Staged::new(2, "");
-    s.site.channel("news", s.live.url("news"), &bucket_with(&s.proxy.url(), "hunter2"));
+    s.site.channel("news", s.live.url("news"), &lines(&s.proxy.url(), "hunter2"));
     let told = s.run(&["check"]).expect(3);
     let said = "put s3://npvr-test/news/";
     assert!(
