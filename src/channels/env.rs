@@ -144,15 +144,15 @@ mod tests {
 
     #[test]
     fn the_state_folder_is_looked_for_in_the_documented_order() {
-        let here = Path::new("/work");
+        let here = Path::new("/here");
         let all = [("NPVR_STATE", "s"), ("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("HOME", "/home/me")];
         let set = Some(Path::new("/set"));
         let found = |variables: &[_], is_root, flag: Option<&str>, set| {
             env(here, is_root, variables).state_folder(flag.map(Path::new), set).map_err(|e| e.kind())
         };
         let is = |text: &str| Ok(PathBuf::from(text));
-        assert_eq!(found(&all, false, Some("flag"), set), is("/work/flag"));
-        assert_eq!(found(&all, false, None, set), is("/work/s"));
+        assert_eq!(found(&all, false, Some("flag"), set), is("/here/flag"));
+        assert_eq!(found(&all, false, None, set), is("/here/s"));
         assert_eq!(found(&all[1..], false, None, set), is("/set"));
         assert_eq!(found(&all[1..], false, None, None), is("/var/lib/a"));
         assert_eq!(found(&all[2..], false, None, None), is("/home/me/.local/state/npvr"));
