@@ -169,6 +169,22 @@ fn a_bad_chunk_that_the_source_still_holds_is_captured_again_at_once() {
 }
 
 #[test]
+fn a_bad_chunk_that_a_hold_kept_from_being_pruned_is_captured_again_too() {
+    let (live, site) = archived(6);
+    let held = live.cell_before_end(5);
+    site.run(["hold", "news", &held.to_string()]).expect(0);
+    site.channel("news", live.url("news"), "archive_size = \"600kB\"");
+    site.run(["prune", "--force"]).expect_silence();
+    let chunks = site.chunks("news");
+    assert!(chunks[0].to_str().unwrap().contains(&held.to_string()) && chunks.len() < 6, "{chunks:?}");
+    flip(&chunks[0], b"mdat", 100);
+    let told = verify(&site, &["--deep"]).expect(0);
+    assert!(told.stdout.contains("captured again"), "{told:?}");
+    verify(&site, &["--deep"]).expect_silence();
+    assert_eq!(site.chunks("news"), chunks);
+}
+
+#[test]
 fn a_bad_chunk_that_has_left_the_window_is_told_every_time_and_stays_as_it_is() {
     let (live, site) = archived(4);
     live.go_on(200);

@@ -64,11 +64,11 @@ impl Subject {
             Err(why) => return Ok(Held::Unknown(why.clone())),
         };
         let cell = row.cell.range();
-        // What check would not plan is not captured again: what retention gives up, and what is pruned.
-        let from = [self.ledger().since(self.name())?, self.ledger().pruned(self.name())?];
+        // What check would not plan, not even by force, is not captured again: what retention gives up. A row that pruning left
+        // is held, and worth it.
         let oldest = timeline.now.minus(self.channel.archive_length);
-        let oldest = from.into_iter().flatten().fold(oldest, std::cmp::Ord::max);
-        if cell.end <= oldest {
+        let since = self.ledger().since(self.name())?;
+        if cell.end <= since.map_or(oldest, |since| since.max(oldest)) {
             return Ok(Held::No);
         }
         if what == What::Missing {
