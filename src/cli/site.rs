@@ -104,6 +104,16 @@ impl Site {
         Ok(found)
     }
 
+    /// The configuration, for those who read it again and again.
+    pub(super) fn configuration(&self) -> Channels {
+        self.channels.clone()
+    }
+
+    /// The archive folder of channels without a store of their own.
+    pub(super) fn archive(&self) -> PathBuf {
+        self.archive.clone()
+    }
+
     /// One channel.
     pub(super) fn channel(&self, name: &str) -> Result<Channel> {
         self.channels.load(&name.parse::<Name>()?)
