@@ -18,7 +18,7 @@
 //! | 1b | [`media`] | fragmented MP4: bytes in, values out |
 //! | 2 | [`channel`], [`timeline`] | raw TOML → a valid channel, every default and limit; what a source holds |
 //! | 3 | [`plan`], [`retention`], [`clip`] | pure decisions |
-//! | 3b | `playlist` | what is written of them: a clip as text |
+//! | 3b | [`playlist`] | what is written of them: a clip as text |
 //! | 4 | [`clock`], [`failpoint`] | the only reader of the real time; where a test can kill the program |
 //! | 5 | [`channels`], [`ledger`], [`store`], [`source`] | ports: a trait, its promises, one suite for all adapters behind it |
 //! | 6 | [`capture`] | one cell, from segments to a chunk, by npvr itself or by another program: the order of effects |
@@ -99,6 +99,7 @@ pub mod http;
 pub mod ledger;
 pub mod media;
 pub mod plan;
+pub mod playlist;
 pub mod prune;
 pub mod retention;
 pub mod secret;
