@@ -21,7 +21,8 @@
 //! | 3b | [`playlist`] | what is written of them: a clip as text |
 //! | 4 | [`clock`], [`failpoint`] | the only reader of the real time; where a test can kill the program |
 //! | 5 | [`channels`], [`ledger`], [`store`], [`source`] | ports: a trait, its promises, one suite for all adapters behind it |
-//! | 6 | [`capture`] | one cell, from segments to a chunk, by npvr itself or by another program: the order of effects |
+//! | 5b | [`program`] | another program, run so that nothing of it goes on when npvr does not |
+//! | 6 | [`capture`], [`playback`] | one cell, from segments to a chunk, by npvr itself or by another program: the order of effects; clips, from the ledger |
 //! | 6b | [`check`], [`prune`], [`status`] | what the subcommands do, each for itself |
 //! | 6c | [`verify`] | the ledger beside the store; has `check` capture again what is bad |
 //! | 7 | [`http`], [`sim`] | routes → answers; a simulated live origin to rehearse with |
@@ -99,7 +100,9 @@ pub mod http;
 pub mod ledger;
 pub mod media;
 pub mod plan;
+pub mod playback;
 pub mod playlist;
+pub mod program;
 pub mod prune;
 pub mod retention;
 pub mod secret;

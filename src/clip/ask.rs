@@ -59,6 +59,12 @@ impl Ask {
     }
 }
 
+impl From<Range> for Ask {
+    fn from(range: Range) -> Self {
+        Self(vec![range])
+    }
+}
+
 impl FromStr for Ask {
     type Err = Error;
 

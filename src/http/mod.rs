@@ -10,11 +10,15 @@
 mod answer;
 mod app;
 mod base;
+mod byte_range;
+mod chunk;
 mod guard;
+mod ism;
 mod refusal;
 mod request;
 mod routes;
 mod server;
+mod smil;
 #[cfg(test)]
 mod tests;
 

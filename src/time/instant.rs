@@ -78,6 +78,11 @@ impl Time {
         self.text().as_str()[11..19].to_owned()
     }
 
+    /// `Thu, 06 Dec 2018 12:55:00 GMT`, as headers of HTTP have it (RFC 9110 §5.6.7), in whole seconds.
+    pub fn http_date(self) -> String {
+        DateTime::<Utc>::from_timestamp_nanos(self.0).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
     /// To whole seconds, rounded down.
     #[must_use]
     pub const fn floor_s(self) -> Time {
@@ -204,6 +209,7 @@ mod tests {
         assert_eq!(Time::from_s(1_544_100_900).to_string(), "2018-12-06T12:55:00Z");
         assert_eq!(Time::from_s(1_544_100_900).day(), "2018-12-06");
         assert_eq!(Time::from_s(1_544_100_900).time_of_day(), "12:55:00");
+        assert_eq!(Time::from_s(1_544_100_900).http_date(), "Thu, 06 Dec 2018 12:55:00 GMT");
         assert_eq!(Time::from_ns(-1).s(), -1);
     }
 
