@@ -29,8 +29,8 @@ pub use ids::{HoldId, JobId};
 pub use keeping::{Garbage, Hold, Kept};
 pub use records::{Record, read_records};
 pub use rows::{
-    CellRow, Claimed, Commit, Coverage, Gap, GapRow, JobFilter, JobRow, JobStats, Outcome, Report, State,
-    Stored, TrackRow,
+    CellRow, Claimed, Commit, Coverage, Gap, GapRow, JobFilter, JobRow, JobStats, Outcome, Report, Shelved,
+    State, Stored, TrackRow,
 };
 pub use sqlite::SqliteLedger;
 
@@ -85,10 +85,13 @@ pub trait Ledger: Send + Sync {
     /// channel's `chunk_duration` was changed.
     fn cells(&self, channel: &str, within: Range) -> Result<Vec<CellRow>>;
 
+    /// The same, of each row only what playlists and pictures need: for those who ask often.
+    fn shelf(&self, channel: &str, within: Range) -> Result<Vec<Shelved>>;
+
     /// The next `limit` rows after `after`, or the first ones, by start, then end: for a walk over all of them.
     fn page(&self, channel: &str, after: Option<Cell>, limit: u32) -> Result<Vec<CellRow>>;
 
-    /// The same, of each row only what retention needs.
+    /// The next `limit` rows after `after`, or the first ones, in the same order; of each row only what retention needs.
     fn oldest(&self, channel: &str, after: Option<Cell>, limit: u32) -> Result<Vec<Kept>>;
 
     /// The row of one cell.

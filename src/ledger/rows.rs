@@ -135,6 +135,23 @@ pub struct CellRow {
     pub verified: Option<Time>,
 }
 
+/// A cell as playlists and pictures see it: a row without its texts, for they want hundreds at once, and often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shelved {
+    /// Which cell.
+    pub cell: Cell,
+    /// How far it is.
+    pub state: State,
+    /// How much of it is stored, under [`Cell::key`]; `None`: nothing.
+    pub stored: Option<Coverage>,
+    /// True if another attempt will come, so that more of it may be stored one day.
+    pub retry: bool,
+    /// The length of its object in bytes; 0 if nothing of it is stored.
+    pub bytes: u64,
+    /// The last job that worked on it.
+    pub job: Option<JobId>,
+}
+
 /// Media that a cell lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Gap {

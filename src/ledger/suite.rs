@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     CellRow, Claimed, Commit, Coverage, Gap, HoldId, JobFilter, JobId, JobStats, Kept, Ledger, MAX_LOG_BYTES,
-    Outcome, Record, Report, State, Stored,
+    Outcome, Record, Report, Shelved, State, Stored,
 };
 use crate::error::{Error, Kind, Result};
 use crate::grid::{Cell, Grid};
@@ -44,6 +44,7 @@ macro_rules! ledger_suite {
             a_lost_cell_is_news_once_and_keeps_what_is_stored
             gaps_keep_the_time_of_their_first_record
             cells_that_touch_a_range_are_found_whatever_their_length
+            a_shelf_says_what_the_rows_say
             a_refused_commit_changes_nothing
             a_cell_off_the_second_is_refused
             channels_do_not_see_each_other
@@ -344,7 +345,35 @@ pub(super) fn cells_that_touch_a_range_are_found_whatever_their_length<F: Fixtur
         let expected: Vec<Cell> =
             all.iter().copied().filter(|c| !c.range().intersect(within).is_empty()).collect();
         assert_eq!(found, expected, "{within}");
+        let shelf: Vec<Cell> = ledger.shelf(NEWS, within).unwrap().into_iter().map(|s| s.cell).collect();
+        assert_eq!(shelf, expected, "{within}");
     }
+}
+
+pub(super) fn a_shelf_says_what_the_rows_say<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let all = Range::new(Time::EPOCH, Time::MAX);
+    assert_eq!(ledger.shelf(NEWS, all).unwrap(), []);
+    archive(&*ledger, 0, Coverage::Complete);
+    archive(&*ledger, 1, Coverage::Partial);
+    let part = archive(&*ledger, 2, Coverage::Partial);
+    ledger.spoil(NEWS, cell(2), &part, "it is not there", t(901)).unwrap();
+    archive(&*ledger, 3, Coverage::Partial);
+    claim(&*ledger, cell(3), t(902));
+    ledger.lose(NEWS, cell(4), &[], "expired", t(0)).unwrap();
+    let (job, _) = claim(&*ledger, cell(5), t(903));
+    let partial = stored(Coverage::Partial, 5);
+    ledger.commit(job, t(904), &Commit { retry_at: Some(t(999)), ..commit(&partial, &[]) }).unwrap();
+    ledger.claim("sports", cell(6), "native", t(0), "h", 1).unwrap();
+    let shelf = ledger.shelf(NEWS, all).unwrap();
+    let of = |row: &CellRow| (row.cell, row.state, row.stored.as_ref().map(|s| s.coverage), row.job);
+    let rows = ledger.cells(NEWS, all).unwrap();
+    let shown = |s: &Shelved| (s.cell, s.state, s.stored, s.job);
+    assert_eq!(shelf.iter().map(shown).collect::<Vec<_>>(), rows.iter().map(of).collect::<Vec<_>>());
+    assert_eq!(shelf.iter().map(|s| s.bytes).collect::<Vec<_>>(), [1_000, 1_000, 0, 1_000, 0, 1_000]);
+    let retried: Vec<bool> = shelf.iter().map(|s| s.retry).collect();
+    assert_eq!(retried, [false, false, true, true, false, true], "nothing changes a cell that has no retry");
 }
 
 pub(super) fn a_refused_commit_changes_nothing<F: Fixture>() {

@@ -26,12 +26,8 @@ impl Fixture for Folder {
         let folder = tempfile::tempdir_in(self.0.path()).unwrap().keep();
         std::fs::copy(backup, folder.join("ledger.db")).unwrap();
         let ledger = SqliteLedger::open(&folder).unwrap();
-        let mode: String = ledger
-            .connection
-            .lock()
-            .unwrap()
-            .pragma_query_value(None, "journal_mode", |row| row.get(0))
-            .unwrap();
+        let mode: String =
+            ledger.connections.writer().pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         assert_eq!(mode, "wal", "readers and a writer do not wait for each other");
         Box::new(ledger)
     }
@@ -43,7 +39,7 @@ ledger_suite!(Folder);
 pub(super) fn plan(sql: &str) -> String {
     let folder = Folder::new();
     let ledger = SqliteLedger::open(folder.0.path()).unwrap();
-    let connection = ledger.connection.lock().unwrap();
+    let connection = ledger.connections.writer();
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let steps = statement.raw_query().mapped(|row| row.get::<_, String>("detail"));
     steps.collect::<rusqlite::Result<Vec<_>>>().unwrap().join("\n")
@@ -191,7 +187,7 @@ fn a_full_disk_is_told_apart_and_the_ledger_goes_on_when_there_is_room() {
     let ledger = SqliteLedger::open(dir.path()).unwrap();
     // SQLite's own limit on the file gives the same code as a full disk does.
     let limit = |pages: i64| {
-        let connection = ledger.connection.lock().unwrap();
+        let connection = ledger.connections.writer();
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
     };
     limit(1);
