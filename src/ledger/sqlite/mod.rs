@@ -25,8 +25,8 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
-    CellRow, Claimed, Commit, Gap, GapRow, Garbage, Hold, HoldId, JobFilter, JobId, JobRow, JobStats, Kept,
-    Ledger, Record, Report, Stored, TrackRow,
+    CellRow, Claimed, Commit, Gap, GapRow, Garbage, Hold, HoldId, JobBrief, JobFilter, JobId, JobRow,
+    JobStats, Kept, Ledger, Record, Report, Stored, TrackRow,
 };
 use crate::error::{Context, Error, Kind, Result};
 use crate::grid::Cell;
@@ -205,6 +205,10 @@ impl Ledger for SqliteLedger {
         self.read(|t| jobs::one(t, id))
     }
 
+    fn recent_jobs(&self, channel: &str, since: Time) -> Result<Vec<JobBrief>> {
+        self.read(|t| jobs::recent(t, channel, since))
+    }
+
     fn report(&self, channel: &str, within: Range) -> Result<Report> {
         self.read(|t| read::report(t, channel, within))
     }
@@ -289,6 +293,10 @@ impl Ledger for SqliteLedger {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         backup::backup(&connection, to, replace)
             .with_context(|| format!("back up the ledger to {}", to.display()))
+    }
+
+    fn size_bytes(&self) -> Result<u64> {
+        self.read(|t| backup::size_bytes(t))
     }
 
     fn problems(&self) -> Result<Vec<String>> {
