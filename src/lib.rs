@@ -23,7 +23,7 @@
 //! | 6 | [`capture`] | one cell, from segments to a chunk, by npvr itself or by another program: the order of effects |
 //! | 6b | [`check`], [`prune`], [`status`] | what the subcommands do, each for itself |
 //! | 6c | [`verify`], [`metrics`] | the ledger beside the store, which has `check` capture again what is bad; what monitoring reads |
-//! | 7 | `http`, [`sim`] | routes → answers; a simulated live origin to rehearse with |
+//! | 7 | [`http`], [`sim`] | routes → answers; a simulated live origin to rehearse with |
 //! | 8 | [`cli`] | one file a subcommand; exit codes; the only printing |
 //!
 //! Lines 0 to 3 are pure: no input or output, clock, environment, `async` or logging. They carry most of the tests.
@@ -93,6 +93,7 @@ pub mod clock;
 pub mod error;
 pub mod failpoint;
 pub mod grid;
+pub mod http;
 pub mod ledger;
 pub mod media;
 pub mod metrics;

@@ -7,10 +7,12 @@
 mod edit;
 mod env;
 mod files;
+mod stamp;
 
 use std::path::{Path, PathBuf};
 
 pub use env::Env;
+pub use stamp::Stamp;
 
 use crate::channel::{Channel, Layer, Name, SecretFrom, Settings, nearest};
 use crate::error::{Error, Kind, Result};
@@ -41,6 +43,11 @@ impl Channels {
 
     fn files(&self) -> PathBuf {
         self.folder.join("channels.d")
+    }
+
+    /// What changes when any file of the configuration does: for those who keep what they read.
+    pub fn stamp(&self) -> Stamp {
+        Stamp::of(&self.folder.join("npvr.toml"), &self.files())
     }
 
     /// What `npvr.toml` says; the defaults if there is none.

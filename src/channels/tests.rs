@@ -268,3 +268,23 @@ fn a_huge_file_is_not_read_to_its_end() {
     write(&channels, "channels.d/a.toml", &"#".repeat((1 << 20) + 1));
     assert!(channels.load(&name("a")).unwrap_err().to_string().contains("longer than 1 MiB"));
 }
+
+#[test]
+fn the_stamp_changes_with_every_change_of_a_file_and_with_nothing_else() {
+    let (_dir, channels) = folder();
+    let mut last = channels.stamp();
+    let mut changed = |what: &str| {
+        let now = channels.stamp();
+        assert_eq!(now, channels.stamp());
+        assert_ne!(std::mem::replace(&mut last, now.clone()), now, "{what}");
+    };
+    write(&channels, "channels.d/news.toml", "a = 1");
+    changed("a new file");
+    // Of another length: two writes may fall into one tick of the file system's clock.
+    write(&channels, "channels.d/news.toml", "a = 22");
+    changed("another text");
+    write(&channels, "npvr.toml", "");
+    changed("settings");
+    std::fs::remove_file(channels.file(&name("news"))).unwrap();
+    changed("a file that is gone");
+}

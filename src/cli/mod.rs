@@ -16,6 +16,7 @@ mod out;
 mod program;
 mod prune;
 mod screen;
+mod serve_smil;
 mod sim;
 mod site;
 mod status;
@@ -60,6 +61,8 @@ enum Command {
     Prune(prune::Args),
     Hold(hold::Args),
     Verify(verify::Args),
+    #[command(name = "serve-smil")]
+    ServeSmil(serve_smil::Args),
     Ledger(ledger::Args),
     Config(config::Args),
     Sim(sim::Args),
@@ -87,6 +90,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Capture(args) => block_on(capture::run(args, &places)),
         Command::Status(args) => block_on(status::run(args, &places)),
         Command::Verify(args) => block_on(verify::run(args, &places)),
+        Command::ServeSmil(args) => block_on(serve_smil::run(args, &places)),
         Command::Log(args) => log::run(&args, &places),
         Command::Hold(args) => hold::run(args, &places),
         Command::Ledger(args) => ledger::run(args, &places),

@@ -114,6 +114,16 @@ impl Site {
         metrics::archive(&self.place, &usable, all - usable.len(), now)
     }
 
+    /// The configuration, for those who read it again and again.
+    pub(super) fn configuration(&self) -> Channels {
+        self.channels.clone()
+    }
+
+    /// The archive folder of channels without a store of their own.
+    pub(super) fn archive(&self) -> PathBuf {
+        self.archive.clone()
+    }
+
     /// One channel.
     pub(super) fn channel(&self, name: &str) -> Result<Channel> {
         self.channels.load(&name.parse::<Name>()?)

@@ -33,7 +33,9 @@ const IMPURE_BUT_FINE: &[(&str, &str)] =
 
 /// What is seen in its place only, so that it can be replaced there.
 const PLACES: &[(&[&str], &[&str])] = &[
-    (&["hyper", "hyper_util", "http_body_util"], &["src/sim/server.rs"]),
+    (&["axum"], &["src/http/server.rs"]),
+    (&["hyper", "hyper_util", "http_body_util"], &["src/http/server.rs", "src/sim/server.rs"]),
+    (&["matchit"], &["src/http/routes.rs"]),
     (&["reqwest"], &["src/source/http.rs", "src/source/http/", "src/source/http_", "src/source/fault.rs"]),
     (&["rustls", "rustls_platform_verifier"], &["src/source/tls.rs"]),
     (&["s3", "reqwest_of_s3"], &["src/store/s3/", "src/store/mod.rs"]),
