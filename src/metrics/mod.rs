@@ -8,6 +8,7 @@ mod channel;
 mod file;
 mod text;
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -24,7 +25,12 @@ pub use text::{CONTENT_TYPE, Family, Sample, Sort, text};
 ///
 /// # Errors
 /// Those of the ledger. A folder whose file system does not answer has no value.
-pub fn archive(place: &Workplace, channels: &[Channel], unusable: usize, now: Time) -> Result<Vec<Family>> {
+pub fn archive(
+    place: &Workplace,
+    channels: &[impl Borrow<Channel>],
+    unusable: usize,
+    now: Time,
+) -> Result<Vec<Family>> {
     let mut families = vec![
         Family::gauge("npvr_build_info", "The version of npvr that says this; always 1")
             .with([("version", env!("CARGO_PKG_VERSION"))], 1.0),
@@ -34,15 +40,17 @@ pub fn archive(place: &Workplace, channels: &[Channel], unusable: usize, now: Ti
             .with([], place.ledger.size_bytes()? as f64),
     ];
     families.extend(space(place, channels));
-    let readings =
-        channels.iter().map(|c| channel::Reading::take(place, c, now)).collect::<Result<Vec<_>>>()?;
+    let readings = channels
+        .iter()
+        .map(|c| channel::Reading::take(place, c.borrow(), now))
+        .collect::<Result<Vec<_>>>()?;
     families.extend(channel::families(&readings));
     Ok(families)
 }
 
 /// What is free where the spool is, and where chunks go on disk. The archive under the state folder is where the spool is.
-fn space(place: &Workplace, channels: &[Channel]) -> [Family; 2] {
-    let disks = channels.iter().filter_map(|c| c.disk_path.as_deref());
+fn space(place: &Workplace, channels: &[impl Borrow<Channel>]) -> [Family; 2] {
+    let disks = channels.iter().filter_map(|c| c.borrow().disk_path.as_deref());
     let folders: BTreeSet<&Path> = std::iter::once(place.spool.as_path()).chain(disks).collect();
     let mut free =
         Family::gauge("npvr_folder_free_bytes", "Free space where the spool is, or where chunks go");
