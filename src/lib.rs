@@ -22,7 +22,7 @@
 //! | 5 | [`channels`], [`ledger`], [`store`], [`source`] | ports: a trait, its promises, one suite for all adapters behind it |
 //! | 6 | [`capture`] | one cell, from segments to a chunk, by npvr itself or by another program: the order of effects |
 //! | 6b | [`check`], [`prune`], [`status`] | what the subcommands do, each for itself |
-//! | 6c | [`verify`] | the ledger beside the store; has `check` capture again what is bad |
+//! | 6c | [`verify`], [`metrics`] | the ledger beside the store, which has `check` capture again what is bad; what monitoring reads |
 //! | 7 | [`http`], [`sim`] | routes → answers; a simulated live origin to rehearse with |
 //! | 8 | [`cli`] | one file a subcommand; exit codes; the only printing |
 //!
@@ -96,6 +96,7 @@ pub mod grid;
 pub mod http;
 pub mod ledger;
 pub mod media;
+pub mod metrics;
 pub mod plan;
 pub mod prune;
 pub mod retention;
