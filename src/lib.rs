@@ -24,7 +24,7 @@
 //! | 5b | [`program`] | another program, run so that nothing of it goes on when npvr does not |
 //! | 6 | [`capture`], [`playback`] | one cell, from segments to a chunk, by npvr itself or by another program: the order of effects; clips, from the ledger |
 //! | 6b | [`check`], [`prune`], [`status`] | what the subcommands do, each for itself |
-//! | 6c | [`verify`] | the ledger beside the store; has `check` capture again what is bad |
+//! | 6c | [`verify`], [`metrics`] | the ledger beside the store, which has `check` capture again what is bad; what monitoring reads |
 //! | 7 | [`http`], [`sim`] | routes → answers; a simulated live origin to rehearse with |
 //! | 8 | [`cli`] | one file a subcommand; exit codes; the only printing |
 //!
@@ -99,6 +99,7 @@ pub mod grid;
 pub mod http;
 pub mod ledger;
 pub mod media;
+pub mod metrics;
 pub mod plan;
 pub mod playback;
 pub mod playlist;

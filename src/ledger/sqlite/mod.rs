@@ -26,8 +26,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use self::connections::Connections;
 use super::{
-    CellRow, Claimed, Commit, Gap, GapRow, Garbage, Hold, HoldId, JobFilter, JobId, JobRow, JobStats, Kept,
-    Ledger, Record, Report, Shelved, Stored, TrackRow,
+    CellRow, Claimed, Commit, Gap, GapRow, Garbage, Head, Hold, HoldId, JobBrief, JobFilter, JobId, JobRow,
+    JobStats, Kept, Ledger, Record, Report, Shelved, Stored, TrackRow,
 };
 use crate::error::{Context, Error, Kind, Result};
 use crate::grid::Cell;
@@ -102,6 +102,14 @@ fn integer(n: u64) -> i64 {
 }
 
 impl Ledger for SqliteLedger {
+    fn changes(&self, channel: &str) -> Result<u64> {
+        self.glance(|c| read::changes(c, channel))
+    }
+
+    fn heads(&self) -> Result<Vec<Head>> {
+        self.glance(read::heads)
+    }
+
     fn open_channel(&self, channel: &str, since: Time, _now: Time) -> Result<Time> {
         self.write(|t| write::open_channel(t, channel, since))
     }
@@ -209,8 +217,16 @@ impl Ledger for SqliteLedger {
         self.read(|t| jobs::list(t, filter))
     }
 
+    fn latest_jobs(&self) -> Result<Vec<JobRow>> {
+        self.glance(jobs::latest)
+    }
+
     fn job(&self, id: JobId) -> Result<Option<JobRow>> {
         self.read(|t| jobs::one(t, id))
+    }
+
+    fn recent_jobs(&self, channel: &str, since: Time) -> Result<Vec<JobBrief>> {
+        self.read(|t| jobs::recent(t, channel, since))
     }
 
     fn report(&self, channel: &str, within: Range) -> Result<Report> {
@@ -296,6 +312,10 @@ impl Ledger for SqliteLedger {
         // VACUUM does not go into a transaction; it is one.
         backup::backup(&self.connections.writer(), to, replace)
             .with_context(|| format!("back up the ledger to {}", to.display()))
+    }
+
+    fn size_bytes(&self) -> Result<u64> {
+        self.read(|t| backup::size_bytes(t))
     }
 
     fn problems(&self) -> Result<Vec<String>> {

@@ -14,8 +14,11 @@ use super::{network, owner};
 use crate::error::{Context, Error, Kind, Result};
 
 /// The steps from an empty file to the newest version; `user_version` counts those that were taken.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../schema/0001_first.sql"), include_str!("../schema/0002_holds_and_garbage.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../schema/0001_first.sql"),
+    include_str!("../schema/0002_holds_and_garbage.sql"),
+    include_str!("../schema/0003_changes.sql"),
+];
 
 /// `npvr` in ASCII, in the file's header (<https://sqlite.org/fileformat2.html> section 1.3.14): tells a ledger from
 /// the database of another program.

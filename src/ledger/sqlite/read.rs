@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params}
 use super::seconds;
 use crate::error::{Error, Kind, Result};
 use crate::grid::Cell;
-use crate::ledger::{CellRow, Gap, GapRow, JobId, Kept, Report, Shelved, State, Stored, TrackRow};
+use crate::ledger::{CellRow, Gap, GapRow, Head, JobId, Kept, Report, Shelved, State, Stored, TrackRow};
 use crate::time::{Range, Time, Timescale};
 use crate::track::Track;
 
@@ -52,6 +52,27 @@ pub(super) fn channel(c: &Connection, name: &str) -> Result<Option<(i64, i64)>> 
 
 pub(super) fn channels(c: &Connection) -> Result<Vec<String>> {
     collect(c, "SELECT name FROM channel ORDER BY name", [], |row| Ok(row.get(0)?))
+}
+
+pub(super) fn changes(c: &Connection, channel: &str) -> Result<u64> {
+    let sql = "SELECT changes FROM channel c JOIN change_count n ON n.channel_id = c.id WHERE c.name = ?1";
+    let changes: Option<i64> = c.prepare_cached(sql)?.query_row([channel], |row| row.get(0)).optional()?;
+    Ok(changes.unwrap_or_default().unsigned_abs())
+}
+
+pub(super) fn heads(c: &Connection) -> Result<Vec<Head>> {
+    let sql = "SELECT name, changes, since_ns, pruned_s, outlook_ns FROM channel c \
+               JOIN change_count n ON n.channel_id = c.id ORDER BY name";
+    let time = |row: &Row<'_>, column: &str| row.get::<_, Option<i64>>(column);
+    collect(c, sql, [], |row| {
+        Ok(Head {
+            channel: row.get("name")?,
+            changes: count(row, "changes")?,
+            since: time(row, "since_ns")?.map(Time::from_ns),
+            pruned: time(row, "pruned_s")?.map(Time::from_s),
+            checked: time(row, "outlook_ns")?.map(Time::from_ns),
+        })
+    })
 }
 
 pub(super) fn since(c: &Connection, channel: &str) -> Result<Option<Time>> {

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::SqliteLedger;
 use crate::error::{Error, Kind};
 use crate::ledger::suite::{Fixture, ledger_suite};
-use crate::ledger::{JobId, Ledger, State};
+use crate::ledger::{JobFilter, JobId, Ledger, Outcome, State};
 use crate::time::{Range, Time};
 
 struct Folder(TempDir);
@@ -46,9 +46,10 @@ pub(super) fn plan(sql: &str) -> String {
 }
 
 /// Everything that a version could hold, as that version wrote it. Frozen: see `tests/fixtures/ledger/README.md`.
-const VERSIONS: [&str; 2] = [
+const VERSIONS: [&str; 3] = [
     include_str!("../../../tests/fixtures/ledger/0001.sql"),
     include_str!("../../../tests/fixtures/ledger/0002.sql"),
+    include_str!("../../../tests/fixtures/ledger/0003.sql"),
 ];
 
 /// A ledger as a version wrote it, opened by this one.
@@ -102,6 +103,26 @@ fn a_ledger_of_version_1_does_all_that_a_new_one_does() {
     let states: Vec<State> = ledger.cells("news", all).unwrap().iter().map(|r| r.state).collect();
     assert_eq!(states, [State::Complete, State::Capturing]);
     assert_eq!(ledger.forget_jobs("news", now).unwrap(), 2);
+}
+
+#[test]
+fn the_changes_of_an_older_ledger_are_counted_from_now_on() {
+    for (version, counted) in VERSIONS.iter().zip([0, 0, 9]) {
+        let (_dir, ledger) = opened(version);
+        assert_eq!(ledger.changes("news").unwrap(), counted);
+        ledger
+            .lose(
+                "news",
+                ledger.shelf("news", Range::new(Time::EPOCH, Time::MAX)).unwrap()[2].cell,
+                &[],
+                "x",
+                Time::EPOCH,
+            )
+            .unwrap();
+        assert_eq!(ledger.changes("news").unwrap(), counted + 1);
+        let failed = JobFilter { outcomes: vec![Outcome::Failed], ..JobFilter::latest(None, 9) };
+        assert_eq!(ledger.jobs(&failed).unwrap()[0].id, JobId::new(3));
+    }
 }
 
 #[test]
