@@ -10,13 +10,17 @@
 mod answer;
 mod app;
 mod base;
+mod byte_range;
+mod chunk;
 mod guard;
 mod health;
+mod ism;
 mod metrics;
 mod refusal;
 mod request;
 mod routes;
 mod server;
+mod smil;
 #[cfg(test)]
 mod tests;
 
