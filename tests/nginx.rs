@@ -11,12 +11,15 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use common::live::Live;
+use common::server::{HandMade, Reply, get};
 use common::serving::Serving;
 use common::{PATIENCE, Site, finish};
 use npvr::clock::Tick;
+use npvr::time::Range;
 use tempfile::TempDir;
 
 const NGINX: &str = "/usr/sbin/nginx";
@@ -149,6 +152,22 @@ fn archived() -> (Live, Site) {
     (live, site)
 }
 
+/// The two whole cells.
+fn clip(live: &Live) -> Range {
+    Range::new(live.cell_before_end(1).start, live.cell_before_end(0).end)
+}
+
+/// The chunks that a playlist points at.
+fn sources(smil: &str) -> Vec<String> {
+    let after = smil.split("src=\"").skip(1);
+    after.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}
+
+/// What `curl -i` says of the cache.
+fn cache(head: &str) -> &str {
+    head.lines().find_map(|line| line.strip_prefix("x-cache: ")).unwrap_or_else(|| panic!("{head}"))
+}
+
 #[test]
 fn nginx_takes_both_files_and_has_nothing_to_say_against_them() {
     let dir = tempfile::tempdir().unwrap();
@@ -168,7 +187,7 @@ fn nginx_takes_both_files_and_has_nothing_to_say_against_them() {
 
 #[test]
 fn below_a_path_of_a_site_npvr_needs_the_password_and_its_links_begin_with_that_path() {
-    let (dir, (_live, site)) = (tempfile::tempdir().unwrap(), archived());
+    let (dir, (live, site)) = (tempfile::tempdir().unwrap(), archived());
     let npvr = Serving::start(&site, &[]);
     let (file, port) = public(dir.path(), &npvr.authority, &site.archive());
     let _nginx = start(&[file], port);
@@ -186,6 +205,15 @@ fn below_a_path_of_a_site_npvr_needs_the_password_and_its_links_begin_with_that_
     }
     assert_eq!(status(&curl(&[&at("/metrics")]).0), "404", "only below the path");
     assert!(curl(&[&at("/npvr")]).0.contains(&format!("location: {}", at("/npvr/"))));
+
+    // Links are what the browser has in its address bar.
+    let clip = format!("/smil/news/{}.smil", clip(&live));
+    let (head, smil) = curl(&[&joe[..], &[&at(&format!("/npvr{clip}"))]].concat());
+    assert_eq!(status(&head), "200", "{smil}");
+    let src = sources(&smil).pop().unwrap();
+    assert!(src.starts_with(&at("/npvr/chunk/news/")), "{src}");
+    let (head, _) = curl(&[&joe[..], &["-o", "/dev/null", "-D", "-", "-r", "0-9", &src]].concat());
+    assert_eq!(status(&head), "206", "{head}");
 
     // What a client says of the path does not count.
     let more = ["-H", "Accept: text/html", "-H", "X-Path-Prefix: /evil"];
@@ -228,4 +256,75 @@ fn chunks_of_a_disk_are_served_in_parts_and_nothing_else_of_the_disk_is() {
         assert!(["403", "405"].contains(&status(&head)), "{method}: {head}");
     }
     assert!(chunk.exists());
+}
+
+#[test]
+fn a_playlist_is_made_once_for_as_long_as_npvr_says_and_its_chunks_are_where_it_says() {
+    let (dir, (live, site)) = (tempfile::tempdir().unwrap(), archived());
+    let npvr = Serving::start(&site, &[]);
+    let (file, _, port) = chain(dir.path(), &npvr.authority, "127.0.0.1:1");
+    let _nginx = start(&[file], port);
+    let at = |path: &str| format!("http://127.0.0.1:{port}{path}");
+    let path = format!("/smil/news/{}.smil", clip(&live));
+
+    let (head, smil) = curl(&[&at(&path)]);
+    assert_eq!((status(&head), cache(&head)), ("200", "miss"), "{smil}");
+    assert!(head.contains("cache-control: max-age=86400"), "{head}");
+    let (again, same) = curl(&["-H", "Accept-Encoding: gzip", "-r", "0-9", &at(&path)]);
+    assert_eq!((status(&again), cache(&again)), ("200", "hit"), "whole, whatever the client says: {again}");
+    assert!(same == smil && !again.contains("content-encoding"), "{again}");
+    assert!(sources(&smil).len() >= 2, "{smil}");
+    for src in sources(&smil) {
+        let key = src.strip_prefix(&at("/chunk/")).unwrap_or_else(|| panic!("{src} is not reached here"));
+        let bytes = get(&format!("127.0.0.1:{port}"), &format!("/chunk/{key}"));
+        assert!(bytes == fs::read(site.archive().join(key)).unwrap(), "{src}");
+    }
+
+    // Nobody writes into the playlists of others.
+    let other = format!("/smil/news/{}", clip(&live));
+    let (_, smil) = curl(&["-H", "X-Path-Prefix: /evil", "-H", "X-Forwarded-Proto: https", &at(&other)]);
+    assert!(sources(&smil).iter().all(|src| src.starts_with(&at("/chunk/news/"))), "{smil}");
+
+    // What still grows is asked for again, and what is not there is.
+    let growing = Range::new(live.cell_before_end(0).start, live.end().plus(Duration::from_secs(10)));
+    let (head, _) = curl(&[&at(&format!("/smil/news/{growing}"))]);
+    assert!(status(&head) == "200" && head.contains("cache-control: max-age=2\r"), "{head}");
+    for _ in 0..2 {
+        let (head, _) = curl(&[&at("/smil/news/2020-01-01T00:00:00Z--2020-01-01T00:01:00Z")]);
+        assert_eq!((status(&head), cache(&head)), ("404", "miss"));
+    }
+
+    // With npvr away, what is kept is served.
+    drop(npvr);
+    assert_eq!(cache(&curl(&[&at(&path)]).0), "hit");
+    assert_eq!(status(&curl(&[&at("/smil/")]).0), "502");
+}
+
+#[test]
+fn a_range_is_remixed_once_and_the_parts_that_origin_asks_for_are_cut_from_it() {
+    let (dir, (live, site)) = (tempfile::tempdir().unwrap(), archived());
+    let npvr = Serving::start(&site, &[]);
+    // Known once nginx is staged, which wants to know where Remix is.
+    let before_npvr = Arc::new(OnceLock::new());
+    let asked = Arc::clone(&before_npvr);
+    // Asks for the playlist as Remix does, and gives it for what it would have made of it.
+    let remix = HandMade::serve(move |request| {
+        let clip = request.target.strip_suffix(".mp4").unwrap_or_default();
+        let port: &u16 = asked.get().unwrap();
+        let smil = get(&format!("127.0.0.1:{port}"), &format!("/smil{clip}.smil"));
+        Reply::Whole(200, "video/mp4", smil)
+    });
+    let (file, port, smil_port) = chain(dir.path(), &npvr.authority, &remix.addr.to_string());
+    before_npvr.set(smil_port).unwrap();
+    let _nginx = start(&[file], smil_port);
+    let url = format!("http://127.0.0.1:{port}/news/{}.mp4", clip(&live));
+
+    let (head, whole) = curl(&["-r", "0-4", &url]);
+    assert_eq!((status(&head), cache(&head), whole.as_str()), ("206", "miss", "<?xml"), "{head}");
+    let (head, whole) = curl(&[&url]);
+    assert_eq!((status(&head), cache(&head)), ("200", "hit"), "{head}");
+    assert!(sources(&whole).len() >= 2, "{whole}");
+    let (head, part) = curl(&["-r", "2-4", &url]);
+    assert_eq!((status(&head), cache(&head), part.as_str()), ("206", "hit", "xml"), "{head}");
+    assert_eq!(remix.total(), 1);
 }
