@@ -81,6 +81,7 @@
 //! 11. Secrets are in no log, job, command line, error, status, or HTTP answer.
 //!     Tests: `secrets_are_in_no_output_no_log_and_no_ledger_whatever_goes_wrong`,
 //!     `the_licence_and_the_secrets_of_urls_are_in_no_line`,
+//!     `the_file_is_there_after_a_check_that_failed_and_others_can_read_it_and_it_has_no_secret`,
 //!     `a_bucket_that_does_not_let_us_in_is_told_with_a_remedy_and_without_the_keys`.
 //! 12. Memory does not grow with chunk length, bitrate, archive size or the number of channels.
 //!     Tests: `a_manifest_without_an_end_is_given_up_with_bounded_memory`,
