@@ -11,6 +11,7 @@ mod name;
 mod rate;
 mod raw;
 mod resolve;
+mod serve;
 mod settings;
 mod size;
 
@@ -27,6 +28,7 @@ pub use name::Name;
 pub use rate::{format_rate, parse_rate};
 pub use raw::{Layer, Origin};
 pub use resolve::SecretFrom;
+pub use serve::Serve;
 pub use settings::Settings;
 pub use size::{format_size, parse_size};
 
