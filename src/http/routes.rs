@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use http::header::ALLOW;
 use http::{Method, StatusCode};
 
-use super::{Answer, App, Refusal, Request, Style, armour, health, metrics};
+use super::{Answer, App, Refusal, Request, Style, armour, chunk, health, ism, metrics, smil};
 use crate::clock::Tick;
 use crate::error::{Error, Kind, Result};
 
@@ -90,8 +90,11 @@ impl Routes {
     /// [`Kind::Invalid`] for patterns that contradict each other: a mistake in the program.
     pub fn new() -> Result<Routes> {
         let mut routes = Routes::default();
+        chunk::routes(&mut routes);
         health::routes(&mut routes);
+        ism::routes(&mut routes);
         metrics::routes(&mut routes);
+        smil::routes(&mut routes);
         match routes.mistakes.first() {
             Some(mistake) => Err(Error::new(Kind::Invalid, mistake.clone())),
             None => Ok(routes),

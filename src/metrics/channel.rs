@@ -45,7 +45,7 @@ impl Reading {
         let oldest = ledger.pruned(name)?.map_or(kept.start, |pruned| pruned.max(kept.start));
         let (told, untold): (Vec<GapRow>, Vec<GapRow>) =
             ledger.gaps(name, kept)?.into_iter().partition(|row| row.gap.reason != BEFORE_THE_ARCHIVE);
-        let running = JobFilter { channel: Some(name.to_owned()), running_only: true, limit: 100 };
+        let running = JobFilter::running(Some(name), 100);
         // One whose lock is free is dead.
         let running = ledger.jobs(&running)?.into_iter().filter(|job| !place.is_free(name, job.cell)).count();
         Ok(Reading {
