@@ -79,6 +79,7 @@ pub fn read_contents(file: &mut (impl Read + Seek), len: u64) -> Result<Option<C
     if contents.finished {
         contents.whole_bytes = len;
     }
+    contents.index.describe(&contents.header);
     Ok(Some(contents))
 }
 
@@ -127,11 +128,11 @@ impl Contents {
             let timescale =
                 init(info.track_id).ok_or_else(|| damaged(moof.start, "a fragment of no track"))?.timescale();
             let of_track = self.index.tracks.iter_mut().find(|t| t.track_id == info.track_id);
-            match of_track.and_then(|t| t.fragments.last_mut()).filter(|l| l.moof_offset == moof.start) {
-                // A second traf of one track goes on where the first ends.
-                Some(last) => last.duration_ticks = last.duration_ticks.saturating_add(entry.duration_ticks),
+            match of_track.filter(|t| t.fragments.last().is_some_and(|l| l.moof_offset == moof.start)) {
+                Some(track) => track.lengthen(entry.duration_ticks),
                 None => self.index.push(info.track_id, timescale, entry),
             }
+            .count(info);
             let media_bytes = self.media_bytes.entry(info.track_id).or_default();
             *media_bytes = media_bytes.saturating_add(info.media_bytes);
         }

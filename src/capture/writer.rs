@@ -186,7 +186,7 @@ impl Writer {
             size: self.spool.len() - offset,
             sync: fragment.info.starts_with_sync,
         };
-        self.index.push(id, init.timescale(), entry);
+        self.index.push(id, init.timescale(), entry).count(&fragment.info);
         Ok(())
     }
 
@@ -265,6 +265,7 @@ impl Writer {
     /// Ends the file with its `mfra` if it has none yet, and gives its SHA-256. After this it is never written to again.
     pub(crate) fn finish(&mut self) -> Result<[u8; 32]> {
         if !self.finished {
+            self.index.describe(&self.header);
             let end = tail(&self.index)?;
             self.write(&end)?;
             self.finished = true;

@@ -186,6 +186,13 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
+    /// The next bytes, as fields of their own.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<Fields<'a>> {
+        let whole = self.rest;
+        self.skip(bytes)?;
+        Ok(Fields { rest: &whole[..bytes], ..self.clone() })
+    }
+
     pub(super) fn u32(&mut self) -> Result<u32> {
         self.array().map(u32::from_be_bytes)
     }

@@ -7,7 +7,7 @@
 
 use super::boxes::{BoxIter, Boxed, refuse_other_formats, wide};
 use super::init::Init;
-use super::moof::{Moof, MoofInfo};
+use super::moof::{Moof, MoofInfo, tfhd_flag};
 use crate::error::{Context, Error, Kind, Result};
 use crate::time::Timescale;
 
@@ -84,7 +84,9 @@ pub fn fragments<'a>(init: &Init, segment: &'a [u8]) -> Result<Vec<Fragment<'a>>
 fn join<'a>(init: &Init, prefix: Vec<&'a [u8]>, moof: Boxed<'a>, mdat: Boxed<'a>) -> Result<Fragment<'a>> {
     // A segment has one track, and some packagers number it otherwise than their init segment does.
     let parts = Moof::parse(moof, |_| Some(init.defaults()))?;
-    let data = locate(&parts, mdat)?;
+    let end = wide(mdat.offset).saturating_add(wide(mdat.bytes.len()));
+    let place = MdatPlace { start: wide(mdat.offset), body: wide(mdat.body_offset()), end };
+    let data = locate(&parts, wide(moof.offset), place, None)?;
     Ok(Fragment {
         prefix,
         moof: moof.bytes,
@@ -96,17 +98,25 @@ fn join<'a>(init: &Init, prefix: Vec<&'a [u8]>, moof: Boxed<'a>, mdat: Boxed<'a>
     })
 }
 
-/// Finds what the runs' offsets count from, and checks that all samples lie inside the `mdat`.
-fn locate(moof: &Moof<'_>, mdat: Boxed<'_>) -> Result<Data> {
-    let moof_at = wide(moof.whole.offset);
-    let (start, body) = (wide(mdat.offset), wide(mdat.body_offset()));
-    let end = start.saturating_add(wide(mdat.bytes.len()));
+/// Where an `mdat` box and its body begin, and where it ends, counted as the place of its `moof` is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MdatPlace {
+    pub(super) start: u64,
+    pub(super) body: u64,
+    pub(super) end: u64,
+}
+
+/// Finds what the runs' offsets count from, and checks that all samples lie inside the `mdat`. `before` is where the samples
+/// of the `traf` before end, if there is one.
+pub(super) fn locate(moof: &Moof<'_>, moof_at: u64, mdat: MdatPlace, before: Option<u64>) -> Result<Data> {
+    let MdatPlace { start, body, end } = mdat;
     // An absolute base counts from the start of a file. If the segment was cut from a larger one, that is not the start of
     // what we have; but writers of absolute bases set them to the place of the moof.
     let absolute = moof.tfhd.base_data_offset;
     // Without any offset, Smooth writers mean the start of the media.
     let unsaid = moof.runs.first().is_some_and(|r| r.data_offset.is_none()).then_some(body);
-    let bases = [absolute, Some(moof_at), unsaid];
+    let before = before.filter(|_| moof.tfhd.flags & tfhd_flag::DEFAULT_BASE_IS_MOOF == 0);
+    let bases = [absolute, before, Some(moof_at), unsaid];
     let fitting = bases.into_iter().flatten().find_map(|base| {
         let runs = run_starts(moof, base, body, end)?;
         Some(Data { base, mdat: start, runs: runs.into_iter().map(|at| at - start).collect() })

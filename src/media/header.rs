@@ -26,7 +26,7 @@ pub struct HeaderTrack<'a> {
 
 impl<'a> HeaderTrack<'a> {
     /// The distinct sample entries of all inits, in order.
-    fn entries(&self) -> Vec<&'a [u8]> {
+    pub(super) fn entries(&self) -> Vec<&'a [u8]> {
         let mut distinct: Vec<&[u8]> = Vec::new();
         for entry in self.inits.iter().flat_map(|i| &i.entries) {
             if !distinct.contains(&entry.as_slice()) {
@@ -76,6 +76,23 @@ pub fn header(tracks: &[HeaderTrack<'_>]) -> Result<Vec<u8>> {
         Ok(())
     })?;
     Ok(out)
+}
+
+/// The init segment of one track: `ftyp` and `moov` with that track alone, made of a chunk's header. The same header gives the
+/// same bytes. An encrypted track keeps all `pssh` boxes, since the header does not say whose they are; another has none.
+///
+/// # Errors
+/// As [`read_header`]; [`Kind::NotFound`] if the header has no track of that number.
+pub fn init_segment(ftyp_moov: &[u8], file_track_id: u32) -> Result<Vec<u8>> {
+    let tracks = read_header(ftyp_moov)?;
+    let found = tracks.into_iter().find(|(id, _)| *id == file_track_id);
+    let Some((id, mut inits)) = found else {
+        return Err(Error::new(Kind::NotFound, format!("the header has no track {file_track_id}")));
+    };
+    if inits.iter().all(|init| init.sample_entry().protection.is_none()) {
+        inits.iter_mut().for_each(|init| init.pssh = [].into());
+    }
+    header(&[HeaderTrack { id, inits: &inits }])
 }
 
 /// Reads a header back: for each track its number, and an [`Init`] for each of its sample entries.

@@ -2,6 +2,7 @@
 //!
 //! It is made as a chunk is written, or by reading it back, and kept in the ledger; see `index_bytes` for how.
 
+use super::traits::Traits;
 use crate::time::Timescale;
 
 /// Where all fragments of a chunk are.
@@ -20,6 +21,8 @@ pub struct TrackIndex {
     pub file_track_id: u32,
     /// What its times count in.
     pub timescale: Timescale,
+    /// What is known of it beside its fragments; `None` in the index of a chunk that was written before this was kept.
+    pub traits: Option<Traits>,
     /// In file order.
     pub fragments: Vec<IndexEntry>,
 }
@@ -49,18 +52,46 @@ impl IndexEntry {
     }
 }
 
+impl TrackIndex {
+    /// Lets its last fragment go on: a second `traf` of one track in one `moof`.
+    pub fn lengthen(&mut self, duration_ticks: u32) -> &mut TrackIndex {
+        if let Some(last) = self.fragments.last_mut() {
+            last.duration_ticks = last.duration_ticks.saturating_add(duration_ticks);
+        }
+        self
+    }
+}
+
 impl Index {
-    /// Adds a fragment behind those that its track has; adds the track where it is new.
-    pub fn push(&mut self, track_id: u32, timescale: Timescale, entry: IndexEntry) {
-        match self.tracks.iter_mut().find(|t| t.track_id == track_id) {
-            Some(track) => track.fragments.push(entry),
-            None => self.tracks.push(TrackIndex {
+    /// Adds a fragment behind those that its track has; adds the track where it is new. Returns the track.
+    pub fn push(&mut self, track_id: u32, timescale: Timescale, entry: IndexEntry) -> &mut TrackIndex {
+        let at = self.tracks.iter().position(|t| t.track_id == track_id).unwrap_or_else(|| {
+            let fragments = Vec::new();
+            self.tracks.push(TrackIndex {
                 track_id,
                 file_track_id: track_id,
                 timescale,
-                fragments: vec![entry],
-            }),
-        }
+                traits: None,
+                fragments,
+            });
+            self.tracks.len() - 1
+        });
+        let track = &mut self.tracks[at];
+        track.fragments.push(entry);
+        track
+    }
+
+    /// How many bytes are enough to read the header of the file; `None` if it has no fragment.
+    pub fn header_bytes(&self) -> Option<u64> {
+        self.tracks.iter().flat_map(|track| &track.fragments).map(IndexEntry::offset).min()
+    }
+
+    /// True if some place in the file holds fragments of several tracks.
+    pub fn is_muxed(&self) -> bool {
+        let first = |track: &TrackIndex| track.fragments.first().map(|fragment| fragment.moof_offset);
+        let mut firsts: Vec<u64> = self.tracks.iter().filter_map(first).collect();
+        firsts.sort_unstable();
+        firsts.windows(2).any(|pair| pair[0] == pair[1])
     }
 
     /// Gives each track the id that `id_of` has for its number in the file.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::boxes::{BoxIter, Boxed, refuse_other_formats};
 use super::moof::TrexDefaults;
+use super::sample_entry::SampleEntry;
 use super::{MAX_HEADER, MAX_INIT, MAX_TRACKS};
 use crate::error::{Error, Kind, Result};
 use crate::time::Timescale;
@@ -78,6 +79,11 @@ impl Init {
     /// How long a frame of sound is, in ticks, rounded up: AAC 1024 samples, AC-3 and E-AC-3 1536. Else `None`.
     pub fn sample_rate_frame_ticks(&self) -> Option<i64> {
         self.frame_ticks
+    }
+
+    /// What its first sample entry says.
+    pub fn sample_entry(&self) -> SampleEntry {
+        self.entries.first().map_or_else(SampleEntry::default, |entry| SampleEntry::read(entry))
     }
 
     /// True if fragments of both can stand in one track with the same sample entries: same timescale, same medium, same

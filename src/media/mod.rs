@@ -2,7 +2,8 @@
 //!
 //! What a chunk file is made of: [`header()`] assembles its start from the init segments of its tracks, [`fragments`] splits a
 //! segment, [`Fragment::write_moof`] moves a fragment onto the Unix epoch and into the chunk, [`Index`] remembers where each
-//! one went, and [`tail()`] ends the file.
+//! one went, and [`tail()`] ends the file. Read back, [`Traits`] say what each track is, [`init_segment`] makes a player ready
+//! for one, and [`read_samples`] takes a fragment apart.
 //!
 //! No crate reads and writes MP4 without losing boxes that it does not know, so this module never decodes a tree and encodes
 //! it again. It copies raw boxes and edits the few fields that must change. Media (`mdat`) is never touched. Nothing here
@@ -16,19 +17,27 @@ mod index;
 mod index_bytes;
 mod init;
 mod moof;
+mod numbers;
 mod patch;
+mod sample_entry;
+mod samples;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod traits;
+mod traits_bytes;
 
 pub use boxes::{BoxHeader, BoxIter, BoxType, Boxed};
 pub use fragment::{Fragment, fragments};
-pub use header::{HeaderTrack, header, read_header};
+pub use header::{HeaderTrack, header, init_segment, read_header};
 pub use index::{Index, IndexEntry, TrackIndex};
 pub use init::Init;
 pub use moof::{MoofInfo, TrexDefaults, read_moof};
 pub use patch::Placement;
+pub use sample_entry::{Protection, SampleEntry};
+pub use samples::{FragmentSamples, MAX_SAMPLES, Sample, read_samples};
 pub use tail::tail;
+pub use traits::{Traits, read_traits};
 
 /// The largest `moof` that is read, in bytes: some 2,000 times the usual size.
 pub const MAX_MOOF: usize = 16 << 20;

@@ -34,7 +34,7 @@ pub(super) mod trun_flag {
 }
 
 /// `sample_is_non_sync_sample` in a sample's flags (§8.8.3.1).
-const NON_SYNC: u32 = 0x01_0000;
+pub(super) const NON_SYNC: u32 = 0x01_0000;
 
 /// What a track's `trex` says of samples whose fragment does not (§8.8.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,11 +86,7 @@ pub struct MoofInfo {
 /// [`Kind::Invalid`] if it breaks its format, has no `traf`, or `defaults` does not know a track; [`Kind::Unsupported`] if it
 /// is larger than [`MAX_MOOF`].
 pub fn read_moof(defaults: impl Fn(u32) -> Option<TrexDefaults>, moof: &[u8]) -> Result<Vec<MoofInfo>> {
-    let found = match BoxIter::new(moof).next().transpose()? {
-        Some(found) if found.kind.0 == *b"moof" => found,
-        _ => return Err(Error::new(Kind::Invalid, "this is not a moof box")),
-    };
-    refuse_large(found)?;
+    let found = moof_in(moof)?;
     let mut infos = Vec::new();
     for child in found.children() {
         let child = child?;
@@ -99,6 +95,16 @@ pub fn read_moof(defaults: impl Fn(u32) -> Option<TrexDefaults>, moof: &[u8]) ->
         }
     }
     if infos.is_empty() { Err(found.error("has no traf")) } else { Ok(infos) }
+}
+
+/// The `moof` box that bytes begin with.
+pub(super) fn moof_in(bytes: &[u8]) -> Result<Boxed<'_>> {
+    let found = match BoxIter::new(bytes).next().transpose()? {
+        Some(found) if found.kind.0 == *b"moof" => found,
+        _ => return Err(Error::new(Kind::Invalid, "this is not a moof box")),
+    };
+    refuse_large(found)?;
+    Ok(found)
 }
 
 fn refuse_large(moof: Boxed<'_>) -> Result<()> {
@@ -153,30 +159,51 @@ impl Tfhd {
 
 /// What a `trun` (§8.8.8) comes to.
 #[derive(Debug, Clone)]
-pub(super) struct Run {
+pub(super) struct Run<'a> {
     /// Where its first byte lies, from the base; `None`: right behind the run before.
     pub(super) data_offset: Option<i32>,
     /// How many bytes its samples have.
     pub(super) bytes: u64,
     /// Which fields its samples have, as in [`trun_flag`].
     pub(super) flags: u32,
-    samples: u32,
+    /// How many samples it has.
+    pub(super) samples: u32,
     duration: u64,
     /// The earliest presentation time less the decode time of the run; `None` without samples.
     presentation_offset: Option<i64>,
     /// The flags of its first sample.
     first_flags: u32,
+    version: u8,
+    defaults: TrexDefaults,
+    /// What it says of its first sample's flags, beside all others.
+    own_first_flags: Option<u32>,
+    entries: Fields<'a>,
 }
 
-impl Run {
-    fn parse(trun: Boxed<'_>, defaults: TrexDefaults) -> Result<Self> {
+/// What a `trun` says of one sample.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RunSample {
+    pub(super) duration: u32,
+    pub(super) size: u32,
+    pub(super) flags: u32,
+    pub(super) composition_offset: i64,
+}
+
+impl<'a> Run<'a> {
+    fn parse(trun: Boxed<'a>, defaults: TrexDefaults) -> Result<Self> {
         let mut fields = trun.fields();
         let (version, flags) = fields.version_flags()?;
         let has = |flag| flags & flag != 0;
         let samples = fields.u32()?;
         let data_offset =
             if has(trun_flag::DATA_OFFSET) { Some(i32::from_be_bytes(fields.array()?)) } else { None };
-        let first_flags = if has(trun_flag::FIRST_SAMPLE_FLAGS) { Some(fields.u32()?) } else { None };
+        let own_first_flags = if has(trun_flag::FIRST_SAMPLE_FLAGS) { Some(fields.u32()?) } else { None };
+        let per_sample =
+            [trun_flag::DURATION, trun_flag::SIZE, trun_flag::FLAGS, trun_flag::COMPOSITION_OFFSET];
+        let width = 4 * u64::from(per_sample.iter().map(|f| u32::from(has(*f))).sum::<u32>());
+        if u64::from(samples) * width > wide(fields.rest().len()) {
+            return Err(trun.error(format_args!("claims {samples} samples and has no room for them")));
+        }
         let mut run = Run {
             data_offset,
             bytes: 0,
@@ -185,53 +212,59 @@ impl Run {
             duration: 0,
             presentation_offset: None,
             first_flags: 0,
+            version,
+            defaults,
+            own_first_flags,
+            entries: fields,
         };
-        let per_sample =
-            [trun_flag::DURATION, trun_flag::SIZE, trun_flag::FLAGS, trun_flag::COMPOSITION_OFFSET];
-        let width = 4 * u64::from(per_sample.iter().map(|f| u32::from(has(*f))).sum::<u32>());
         if width == 0 {
             // 32 by 32 bits: cannot overflow.
             run.bytes = u64::from(samples) * u64::from(defaults.size);
             run.duration = u64::from(samples) * u64::from(defaults.duration);
             run.presentation_offset = (samples > 0).then_some(0);
-            run.first_flags = first_flags.unwrap_or(defaults.flags);
-            return Ok(run);
-        }
-        let room = wide(fields.rest().len());
-        if u64::from(samples) * width > room {
-            return Err(trun.error(format_args!("claims {samples} samples and has no room for them")));
-        }
-        run.read_samples(&mut fields, version, defaults)?;
-        if let Some(flags) = first_flags {
-            run.first_flags = flags;
+            run.first_flags = own_first_flags.unwrap_or(defaults.flags);
+        } else {
+            run.sum_up();
         }
         Ok(run)
     }
 
-    /// Adds up the samples. Called only when the box has room for all of them, so sums of 32-bit values fit easily.
-    fn read_samples(&mut self, fields: &mut Fields<'_>, version: u8, defaults: TrexDefaults) -> Result<()> {
-        self.first_flags = defaults.flags;
-        for n in 0..self.samples {
-            let mut field = |flag, default| if self.flags & flag != 0 { fields.u32() } else { Ok(default) };
+    /// Adds up the samples, for which the box has room: sums of 32-bit values fit easily.
+    fn sum_up(&mut self) {
+        let (mut bytes, mut duration, mut presentation) = (0_u64, 0_u64, None);
+        let first = self.each_sample().next();
+        for sample in self.each_sample() {
+            let decoded = i64::try_from(duration).unwrap_or(i64::MAX);
+            let presented = decoded.saturating_add(sample.composition_offset);
+            presentation = Some(presentation.map_or(presented, |p: i64| p.min(presented)));
+            duration = duration.saturating_add(u64::from(sample.duration));
+            bytes = bytes.saturating_add(u64::from(sample.size));
+        }
+        (self.bytes, self.duration, self.presentation_offset) = (bytes, duration, presentation);
+        self.first_flags = first.map_or(self.own_first_flags.unwrap_or(self.defaults.flags), |s| s.flags);
+    }
+
+    /// Its samples, in order.
+    pub(super) fn each_sample(&self) -> impl Iterator<Item = RunSample> + use<'a> {
+        let (flags, version, defaults) = (self.flags, self.version, self.defaults);
+        let mut fields = self.entries.clone();
+        let mut first_flags = self.own_first_flags;
+        // There is room for all of them: it does not end early.
+        (0..self.samples).map_while(move |_| {
+            let mut field = |flag, default| if flags & flag != 0 { fields.u32().ok() } else { Some(default) };
             let duration = field(trun_flag::DURATION, defaults.duration)?;
             let size = field(trun_flag::SIZE, defaults.size)?;
-            let flags = field(trun_flag::FLAGS, defaults.flags)?;
+            let own_flags = field(trun_flag::FLAGS, defaults.flags)?;
             let offset = field(trun_flag::COMPOSITION_OFFSET, 0)?;
-            if n == 0 {
-                self.first_flags = flags;
-            }
             // Version 1 is signed. Some writers of version 0 mean it so too, and an offset of over 2^31 makes no sense.
-            let offset = if version == 0 && offset <= i32::MAX.cast_unsigned() {
+            let composition_offset = if version == 0 && offset <= i32::MAX.cast_unsigned() {
                 i64::from(offset)
             } else {
                 i64::from(offset.cast_signed())
             };
-            let presented = i64::try_from(self.duration).unwrap_or(i64::MAX).saturating_add(offset);
-            self.presentation_offset = Some(self.presentation_offset.map_or(presented, |p| p.min(presented)));
-            self.duration = self.duration.saturating_add(u64::from(duration));
-            self.bytes = self.bytes.saturating_add(u64::from(size));
-        }
-        Ok(())
+            let flags = first_flags.take().unwrap_or(own_flags);
+            Some(RunSample { duration, size, flags, composition_offset })
+        })
     }
 }
 
@@ -242,7 +275,7 @@ pub(super) struct Moof<'a> {
     pub(super) tfhd: Tfhd,
     /// The `trex` that it was read with.
     pub(super) trex: TrexDefaults,
-    pub(super) runs: Vec<Run>,
+    pub(super) runs: Vec<Run<'a>>,
     pub(super) info: MoofInfo,
 }
 
@@ -253,7 +286,7 @@ impl<'a> Moof<'a> {
         Self::parse_traf(whole, only_traf(whole)?, trex)
     }
 
-    fn parse_traf(
+    pub(super) fn parse_traf(
         whole: Boxed<'a>,
         traf: Boxed<'a>,
         trex: impl FnOnce(u32) -> Option<TrexDefaults>,
@@ -287,7 +320,7 @@ impl<'a> Moof<'a> {
 
 /// The totals of all runs; `None` if one does not fit.
 fn sum_up(
-    runs: &[Run],
+    runs: &[Run<'_>],
     tfhd: &Tfhd,
     defaults: TrexDefaults,
     sequence: u32,
