@@ -1,8 +1,8 @@
 //! A clip: one or more time ranges of one channel, cut from what is archived of them. Pure: what the ledger says comes in as
 //! plain values, and runs of chunks come out, with everything that is missing told beside them.
 //!
-//! This is the level of chunks, which is all that a playlist for Unified Remix needs; what addresses fragments inside the
-//! chunks is cut from the same runs, and belongs beside [`cut()`].
+//! [`cut()`] is the level of chunks, which is all that a playlist for Unified Remix needs; [`reel()`] goes from the same runs down to
+//! the fragments inside the chunks, by their indexes.
 //!
 //! A run is a stretch that plays without a break: its chunks follow one another on their grid, and some track has media at
 //! every instant of it. A player is never left to find out by itself that something is missing: where nothing is archived a
@@ -11,10 +11,12 @@
 mod ask;
 mod cut;
 mod hole;
+mod reel;
 
 pub use ask::Ask;
 pub use cut::{Gap, Lack, Missing, PRIMING, Part, Run, Shelved, cut};
 pub use hole::hole;
+pub use reel::{Joint, Reel, ReelRun, ReelTrack, Span, reel};
 
 /// Everything that was asked for, in the order in which it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -150,6 +150,9 @@ pub trait Ledger: Send + Sync {
     /// The fragment index of a stored chunk.
     fn index(&self, channel: &str, cell: Cell) -> Result<Option<Vec<u8>>>;
 
+    /// The fragment indexes of all stored chunks whose cell touches `within`, in the order of [`Ledger::shelf`].
+    fn indexes(&self, channel: &str, within: Range) -> Result<Vec<(Cell, Vec<u8>)>>;
+
     /// Adds lines, as they are to be shown, to the log of a job. The last [`MAX_LOG_BYTES`] are kept.
     fn append_log(&self, job: JobId, text: &str) -> Result<()>;
 

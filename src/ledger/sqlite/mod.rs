@@ -205,6 +205,10 @@ impl Ledger for SqliteLedger {
         self.read(|t| read::index(t, channel, cell))
     }
 
+    fn indexes(&self, channel: &str, within: Range) -> Result<Vec<(Cell, Vec<u8>)>> {
+        self.glance(|c| read::indexes(c, channel, within))
+    }
+
     fn append_log(&self, job: JobId, text: &str) -> Result<()> {
         self.write(|t| jobs::append_log(t, job, text))
     }

@@ -301,6 +301,23 @@ pub(super) fn index(c: &Connection, name: &str, cell: Cell) -> Result<Option<Vec
     Ok(c.prepare_cached(sql)?.query_row(params![id, start, end], |row| row.get(0)).optional()?)
 }
 
+/// Its table has the key of the cells, so that cells without an index, and the texts of the others, are not even seen.
+const INDEXES: &str = "SELECT i.start_s, i.end_s, i.fragments FROM channel c \
+                       CROSS JOIN chunk_index i ON i.channel_id = c.id WHERE c.name = ?1 \
+                       AND i.start_s BETWEEN ?2 - c.longest_cell_s AND ?3 AND i.end_s > ?2 ORDER BY i.start_s, i.end_s";
+
+pub(super) fn indexes(c: &Connection, channel: &str, within: Range) -> Result<Vec<(Cell, Vec<u8>)>> {
+    if within.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Rounded as in `Span::new`.
+    let (ends_after_s, last_start_s) = (within.start.s(), within.end.offset_ns(-1).s());
+    collect(c, INDEXES, params![channel, ends_after_s, last_start_s], |row| {
+        let (start, end) = (Time::from_s(row.get(0)?), Time::from_s(row.get(1)?));
+        Ok((Cell::from_range(Range::new(start, end)), row.get(2)?))
+    })
+}
+
 pub(super) fn report(c: &Connection, channel: &str, within: Range) -> Result<Report> {
     let Some(span) = Span::new(c, channel, within)? else { return Ok(Report::default()) };
     let bounds = named_params! {
@@ -359,6 +376,13 @@ mod tests {
         let channel = "SEARCH c USING INDEX sqlite_autoindex_channel_1 (name=?)";
         let key = "SEARCH k USING PRIMARY KEY (channel_id=? AND start_s>? AND start_s<?)";
         assert_eq!(plan(SHELF), format!("{channel}\n{key}"), "no sorting");
+    }
+
+    #[test]
+    fn the_indexes_of_a_range_are_one_run_of_their_primary_key() {
+        let channel = "SEARCH c USING INDEX sqlite_autoindex_channel_1 (name=?)";
+        let key = "SEARCH i USING PRIMARY KEY (channel_id=? AND start_s>? AND start_s<?)";
+        assert_eq!(plan(INDEXES), format!("{channel}\n{key}"), "no sorting");
     }
 
     #[test]
