@@ -11,6 +11,7 @@ mod answer;
 mod app;
 mod base;
 mod guard;
+mod pages;
 mod refusal;
 mod request;
 mod routes;
