@@ -186,10 +186,10 @@ fn low_space(place: &Workplace, channels: &[Channel]) -> Vec<LowSpace> {
 /// # Errors
 /// Those of the ledger.
 pub fn jobs(place: &Workplace, channels: &[String], limit: u32) -> Result<Vec<Job>> {
-    let of = |channel: Option<String>| place.ledger.jobs(&JobFilter { channel, running_only: false, limit });
+    let of = |channel: Option<&str>| place.ledger.jobs(&JobFilter::latest(channel, limit));
     let mut rows = match channels {
         [] => of(None)?,
-        names => names.iter().map(|n| of(Some(n.clone()))).collect::<Result<Vec<_>>>()?.concat(),
+        names => names.iter().map(|n| of(Some(n))).collect::<Result<Vec<_>>>()?.concat(),
     };
     rows.sort_by_key(|job| std::cmp::Reverse(job.id));
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -211,8 +211,7 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
             row.state = State::Complete;
         }
     }
-    let running =
-        ledger.jobs(&JobFilter { channel: Some(name.to_owned()), running_only: true, limit: 100 })?;
+    let running = ledger.jobs(&JobFilter::running(Some(name), 100))?;
     // What was pruned by size is younger than the retention, and no hole.
     let oldest = ledger.pruned(name)?.map_or(kept.start, |pruned| pruned.max(kept.start));
     let span = since.map(|since| Range::new(since.max(oldest), now)).filter(|span| !span.is_empty());
