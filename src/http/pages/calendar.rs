@@ -77,6 +77,20 @@ impl Calendar {
         let ticks = (0..line_s / tick_s).map(|n| tick(n * tick_s)).collect();
         Calendar { line_s, lines: lines.collect(), ticks }
     }
+
+    /// The path of the rules at the ticks.
+    pub(super) fn rules(&self) -> String {
+        self.ticks.iter().skip(1).map(|tick| format!("M{} 4v24", tick.at_s)).collect()
+    }
+}
+
+impl Line {
+    /// The line in words, for those who do not see it.
+    pub(super) fn told(&self) -> String {
+        let marks = self.picture.paths().map(|(mark, _)| mark.meaning());
+        let told: Vec<&str> = marks.collect();
+        if told.is_empty() { "nothing".to_owned() } else { told.join(", ") }
+    }
 }
 
 /// How long a line is, and how far its ticks are apart: the shortest that neither makes too many lines nor cuts cells.

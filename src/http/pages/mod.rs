@@ -9,13 +9,22 @@
 
 mod assets;
 mod attention;
+mod calendar;
+mod cell;
+mod channel;
 mod frame;
+mod jobs;
+mod links;
+mod missing;
+mod moments;
 mod overview;
 mod picture;
 mod refused;
 
 use http::Method;
 
+pub(super) use channel::channel;
+pub(super) use jobs::{job, jobs};
 pub(super) use overview::overview;
 pub(super) use refused::refused;
 
@@ -28,6 +37,10 @@ pub(super) fn routes(to: &mut Routes) {
     to.add(Method::GET, "/assets/{file}", Style::Plain, Access::Open, assets::asset);
     to.add(Method::GET, "/", Style::Page, Access::Read, overview);
     to.add(Method::GET, "/channel/", Style::Page, Access::Read, overview);
+    to.add(Method::GET, "/channel/{name}", Style::Page, Access::Read, channel);
+    to.add(Method::GET, "/channel/{name}/cell", Style::Page, Access::Read, cell::cell);
+    to.add(Method::GET, "/job/", Style::Page, Access::Read, jobs);
+    to.add(Method::GET, "/job/{id}", Style::Page, Access::Read, job);
 }
 
 /// Makes a page on a thread that may wait: for the ledger, and for the disk that it is on.

@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn what_people_type_is_read() {
         let expected: Time = "2026-11-22T14:05:00Z".parse().unwrap();
-        for text in ["2026-11-22T14:05:00Z", "2026-11-22 14:05:00", " 2026-11-22T14:05 ", "2026-11-22 14:05"] {
+        for text in ["2026-11-22T14:05:00Z", "2026-11-22 14:05:00", " 2026-11-22T14:05 ", "2026-11-22 14:05"]
+        {
             assert_eq!(typed(text).unwrap(), expected, "{text}");
         }
         assert_eq!(typed("2026-11-22").unwrap(), "2026-11-22T00:00:00Z".parse().unwrap());

@@ -8,9 +8,6 @@ use std::fmt::Write as _;
 
 use crate::status::Slot;
 
-/// How high a picture is, in its own units.
-pub(super) const HEIGHT: u32 = 32;
-
 /// What a bar says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
