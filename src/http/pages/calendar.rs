@@ -7,33 +7,23 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::moments::{ceil, clock_label, day_label, floor};
-use super::picture::{Mark, Picture};
-use crate::status::Slot;
+use super::picture::{Block, Lanes, Mark, Picture};
 use crate::time::{Range, Time};
 
 /// The lengths that a line may have, and how far its ticks are apart, in seconds.
 const LINES: [(u64, u64); 4] = [(60, 10), (600, 60), (3_600, 600), (86_400, 10_800)];
-/// As many lines as a page has at most, but for those of days.
-const MOST_LINES: u64 = 36;
-
-/// How a stretch stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Block {
-    pub(super) range: Range,
-    pub(super) slot: Slot,
-}
-
-/// What lies above and below the bars.
-#[derive(Debug, Default)]
-pub(super) struct Lanes {
-    pub(super) at_risk: Vec<Range>,
-    pub(super) held: Vec<Range>,
-}
+/// As many lines there are at most, but of days.
+const MOST_LINES: u64 = 24;
+/// So few cells on a line make it too short to see how it goes on; and so many are drawn with seams between them.
+const FEWEST_CELLS: u64 = 6;
+const SEAMED_CELLS: u64 = 60;
 
 /// A calendar.
 pub(super) struct Calendar {
     /// How long a line is, in seconds.
     pub(super) line_s: u64,
+    /// How far cells are apart, in seconds; 0 where they are too many to be told apart.
+    seam_s: u64,
     pub(super) lines: Vec<Line>,
     pub(super) ticks: Vec<Tick>,
 }
@@ -41,6 +31,8 @@ pub(super) struct Calendar {
 /// A line of time.
 pub(super) struct Line {
     pub(super) label: String,
+    /// What of it is chosen: offset and length in seconds. `None` where all of it is, or nothing.
+    pub(super) chosen: Option<(u64, u64)>,
     pub(super) range: Range,
     pub(super) picture: Picture,
     /// `offset,length,state` in seconds, separated by spaces: what the script tells of a place on the line.
@@ -55,27 +47,37 @@ pub(super) struct Tick {
 }
 
 impl Calendar {
-    /// The calendar of `span`. `blocks` are in order and do not overlap; no line is shorter than `cell`.
+    /// What is drawn for `span`: its lines, all of them whole. What lies around a range is what it is seen by.
+    pub(super) fn around(span: Range, cell: Duration) -> Range {
+        let length = Duration::from_secs(scale(span, cell).0);
+        Range::new(floor(span.start, length), ceil(span.end, length))
+    }
+
+    /// The calendar of the lines that `span` is in. `blocks` are in order and do not overlap; no line is shorter than `cell`.
     pub(super) fn new(span: Range, cell: Duration, blocks: &[Block], lanes: &Lanes) -> Calendar {
         let (line_s, tick_s) = scale(span, cell);
         let length = Duration::from_secs(line_s);
-        let (start, end) = (floor(span.start, length), ceil(span.end, length));
-        let starts = std::iter::successors(Some(start), |at| Some(at.plus(length)));
-        let lines = starts.take_while(|at| *at < end).map(|at| {
-            let range = Range::new(at, at.plus(length));
-            line(range, range.intersect(span), blocks, lanes)
-        });
-        let tick = |at_s| {
-            let at = start.plus(Duration::from_secs(at_s));
+        let all = Calendar::around(span, cell);
+        let starts = std::iter::successors(Some(all.start), |at| Some(at.plus(length)));
+        let starts = starts.take_while(|at| *at < all.end);
+        let lines = starts.map(|at| line(Range::new(at, at.plus(length)), span, blocks, lanes)).collect();
+        let tick = |at_s: u64| {
             let label = match line_s {
-                86_400 => clock_label(at),
-                3_600 => format!(":{}", &at.time_of_day()[3..5]),
-                _ => format!(":{}", &at.time_of_day()[4..]),
+                86_400 => clock_label(Time::from_s(i64::try_from(at_s).unwrap_or(0))),
+                60 => format!("{at_s} s"),
+                _ => format!("{} min", at_s / 60),
             };
             Tick { at_s, label }
         };
         let ticks = (0..line_s / tick_s).map(|n| tick(n * tick_s)).collect();
-        Calendar { line_s, lines: lines.collect(), ticks }
+        let seam_s = if line_s / cell.as_secs().max(1) <= SEAMED_CELLS { cell.as_secs() } else { 0 };
+        Calendar { line_s, seam_s, lines, ticks }
+    }
+
+    /// The path of the seams between cells: thin lines over the bars.
+    pub(super) fn seams(&self) -> String {
+        let count = self.line_s.checked_div(self.seam_s).unwrap_or(0);
+        (1..count).map(|n| format!("M{} 5v22", n * self.seam_s)).collect()
     }
 
     /// The path of the rules at the ticks.
@@ -93,23 +95,23 @@ impl Line {
     }
 }
 
-/// How long a line is, and how far its ticks are apart: the shortest that neither makes too many lines nor cuts cells.
+/// How long a line is, and how far its ticks are apart: the shortest that makes neither too many lines nor too few cells on each.
 fn scale(span: Range, cell: Duration) -> (u64, u64) {
     let fits = |(line_s, _): &&(u64, u64)| {
-        span.duration().as_secs() / line_s <= MOST_LINES && *line_s >= cell.as_secs()
+        span.duration().as_secs() / line_s <= MOST_LINES && line_s / cell.as_secs().max(1) >= FEWEST_CELLS
     };
     LINES.iter().find(fits).copied().unwrap_or(LINES[LINES.len() - 1])
 }
 
-/// One line; only what is `shown` of it is drawn.
-fn line(range: Range, shown: Range, blocks: &[Block], lanes: &Lanes) -> Line {
+/// One line.
+fn line(range: Range, span: Range, blocks: &[Block], lanes: &Lanes) -> Line {
     let mut picture = Picture::default();
     let offset = |at: Time| at.since(range.start).as_secs();
     let mut runs = String::new();
-    let from = blocks.partition_point(|block| block.range.end <= shown.start);
-    let inside = blocks[from..].iter().take_while(|block| block.range.start < shown.end);
+    let from = blocks.partition_point(|block| block.range.end <= range.start);
+    let inside = blocks[from..].iter().take_while(|block| block.range.start < range.end);
     let inside: Vec<Block> =
-        inside.map(|block| Block { range: block.range.intersect(shown), ..*block }).collect();
+        inside.map(|block| Block { range: block.range.intersect(range), ..*block }).collect();
     for run in inside.chunk_by(|a, b| a.slot == b.slot && a.range.end == b.range.start) {
         let (start, end) = (offset(run[0].range.start), offset(run[run.len() - 1].range.end));
         let mark = Mark::from(run[0].slot);
@@ -118,13 +120,15 @@ fn line(range: Range, shown: Range, blocks: &[Block], lanes: &Lanes) -> Line {
         let _ = write!(runs, "{start},{},{} ", end - start, mark.word());
     }
     for (mark, ranges) in [(Mark::Risk, &lanes.at_risk), (Mark::Held, &lanes.held)] {
-        for part in ranges.iter().map(|r| r.intersect(shown)).filter(|r| !r.is_empty()) {
+        for part in ranges.iter().map(|r| r.intersect(range)).filter(|r| !r.is_empty()) {
             picture.bar(mark, offset(part.start), offset(part.end));
         }
     }
     let is_day = range.duration() >= Duration::from_secs(86_400);
     let label = if is_day { day_label(range.start) } else { clock_label(range.start) };
-    Line { label, range, picture, runs: runs.trim_end().to_owned() }
+    let part = span.intersect(range);
+    let chosen = (part != range && !part.is_empty()).then(|| (offset(part.start), part.duration().as_secs()));
+    Line { label, range, chosen, picture, runs: runs.trim_end().to_owned() }
 }
 
 #[cfg(test)]
@@ -132,6 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::status::Slot;
 
     fn at(s: i64) -> Time {
         Time::from_s(s)
@@ -146,12 +151,19 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_days_for_a_week_hours_for_a_day_and_minutes_for_an_hour() {
-        for (hours, line_s, lines) in [(168, 86_400, 7), (24, 3_600, 24), (1, 600, 6)] {
+    fn lines_are_days_for_a_week_and_hours_for_a_day_and_for_what_is_less() {
+        for (hours, line_s, lines) in [(168, 86_400, 7), (24, 3_600, 24), (1, 3_600, 1)] {
             let calendar = of(0, hours * 3_600, &[]);
             assert_eq!((calendar.line_s, calendar.lines.len()), (line_s, lines), "{hours}");
         }
-        assert_eq!(of(0, 300, &[]).line_s, 600, "no line cuts a cell");
+        let one = of(600, 900, &[]);
+        assert_eq!(
+            (one.line_s, one.lines[0].chosen),
+            (3_600, Some((600, 300))),
+            "a chunk is seen in its hour"
+        );
+        assert_eq!(one.seams().matches('M').count(), 11);
+        assert_eq!(of(0, 86_400 * 7, &[]).seams(), "");
     }
 
     #[test]
@@ -195,7 +207,9 @@ mod tests {
                 let block = blocks.iter().find(|b| b.range.contains(at(s)));
                 block.map(|b| (s, Mark::from(b.slot).word().to_owned()))
             };
-            let expected: Vec<_> = (span.start.s()..span.end.s()).filter_map(told).collect();
+            let around = Calendar::around(span, Duration::from_secs(300));
+            prop_assert!(around.start <= span.start && span.end <= around.end);
+            let expected: Vec<_> = (around.start.s()..around.end.s()).filter_map(told).collect();
             prop_assert_eq!(drawn, expected);
         }
     }

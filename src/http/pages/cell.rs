@@ -26,6 +26,8 @@ const JOINED: std::time::Duration = std::time::Duration::from_millis(50);
 pub(super) struct Cell {
     base: Base,
     when: String,
+    /// The gist of it, for who only passes by.
+    told: String,
     zoom: String,
     mark: Mark,
     /// What is to be said of it: word and value.
@@ -81,6 +83,7 @@ impl Cell {
         Ok(Cell {
             base: base.clone(),
             when: stretch(cell.range()),
+            told: gist(row.as_ref()),
             zoom: channel::zoom(&format!("/channel/{name}"), cell.range()),
             mark: row.as_ref().map_or(Mark::Open, mark),
             facts: facts(row.as_ref(), app.now()),
@@ -100,6 +103,15 @@ fn mark(row: &CellRow) -> Mark {
         (State::Partial, _) | (_, Some(_)) => Slot::Partial,
         (State::Capturing | State::Failed, None) => Slot::Open,
     })
+}
+
+fn gist(row: Option<&CellRow>) -> String {
+    let Some(row) = row else { return Mark::Open.meaning().to_owned() };
+    let mut parts = vec![mark(row).meaning().to_owned()];
+    parts.extend(row.stored.as_ref().map(|stored| human_bytes(stored.bytes)));
+    parts.extend(row.job.map(|id| format!("job {id}")));
+    parts.extend(row.reason.clone());
+    parts.join(" · ")
 }
 
 fn facts(row: Option<&CellRow>, now: Time) -> Vec<(&'static str, String)> {

@@ -8,13 +8,13 @@ use askama::Template;
 
 use super::attention::{self, Point};
 use super::blocking;
-use super::calendar::{Block, Calendar, Lanes};
+use super::calendar::Calendar;
 use super::cell::Cell;
 use super::frame::{self, Frame, Part};
 use super::links::{Link, links};
 use super::missing::{Gap, Hold, Risk, gaps};
 use super::moments::{ceil, clock_label, day_label, floor, moment, stretch, typed};
-use super::picture::Mark;
+use super::picture::{Block, Lanes, Mark, Picture};
 use crate::channel::{Channel, Setting};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, App, Refusal, Request};
@@ -117,12 +117,9 @@ fn page(
     let all = status.span.map(|span| Range::new(floor(span.start, grid_s), ceil(span.end, grid_s)));
     let shown = asked.or(all.map(|all| Range::new(all.start.max(all.end.minus(SHOWN)), all.end)));
     let shown = shown.map(|span| bounded(span, grid_s)).transpose()?;
-    let shelf = shown.map(|span| app.place.ledger.shelf(name, span)).transpose()?.unwrap_or_default();
-    let blocks = shown.zip(all).map(|(shown, all)| blocks(&shelf, shown, all)).unwrap_or_default();
-    let lanes = Lanes {
-        at_risk: status.at_risk.iter().map(|risk| risk.cell.range()).collect(),
-        held: status.holds.iter().filter(|hold| hold.in_force).map(|hold| hold.range).collect(),
-    };
+    let around = shown.map(|span| Calendar::around(span, grid_s));
+    let shelf = around.map(|span| app.place.ledger.shelf(name, span)).transpose()?.unwrap_or_default();
+    let blocks = around.zip(all).map(|(around, all)| blocks(&shelf, around, all)).unwrap_or_default();
     let cell = match shown.filter(|span| channel.grid.cell_at(span.start).end() >= span.end) {
         Some(span) => Some(Cell::at(app, &request.base, channel, span.start)?),
         None => None,
@@ -143,8 +140,8 @@ fn page(
         }),
         shown: shown.map(stretch).unwrap_or_default(),
         grid_s: grid_s.as_secs(),
-        calendar: shown.map(|span| Calendar::new(span, grid_s, &blocks, &lanes)),
-        cells: listed(&path, &shelf, &frame),
+        calendar: shown.map(|span| Calendar::new(span, grid_s, &blocks, &lanes(status))),
+        cells: listed(&path, &shelf, within, &frame),
         cell,
         from: asked.map(|r| r.start.to_string()).unwrap_or_default(),
         to: asked.map(|r| r.end.to_string()).unwrap_or_default(),
@@ -199,6 +196,38 @@ fn blocks(shelf: &[Shelved], shown: Range, all: Range) -> Vec<Block> {
     blocks
 }
 
+/// A strip of a channel.
+pub(super) struct Strip {
+    pub(super) name: String,
+    /// What it spans; `None` where nothing is archived yet.
+    pub(super) span: Option<Range>,
+    pub(super) picture: Picture,
+}
+
+/// The strip of a channel, in so many slots: of `asked`, or of all that is kept.
+pub(super) fn strip(app: &App, name: &str, asked: Option<Range>, slots: usize) -> Result<Strip> {
+    let channel = app.channel(name)?;
+    let now = app.now();
+    let name = channel.name.to_string();
+    let status = status::status(&app.place, &[Channel::clone(&channel)], now)?.channels.pop();
+    let Some((status, all)) = status.and_then(|status| status.span.map(|span| (status, span))) else {
+        return Ok(Strip { name, span: None, picture: Picture::default() });
+    };
+    let grid = channel.grid.duration();
+    let span = bounded(asked.unwrap_or(all), grid)?;
+    let shelf = app.place.ledger.shelf(&name, span)?;
+    let all = Range::new(floor(all.start, grid), ceil(all.end, grid));
+    let picture = Picture::sampled(span, slots, &blocks(&shelf, span, all), &lanes(&status));
+    Ok(Strip { name, span: Some(span), picture })
+}
+
+fn lanes(status: &ChannelStatus) -> Lanes {
+    Lanes {
+        at_risk: status.at_risk.iter().map(|risk| risk.cell.range()).collect(),
+        held: status.holds.iter().filter(|hold| hold.in_force).map(|hold| hold.range).collect(),
+    }
+}
+
 /// How a row is shown.
 pub(super) fn slot(row: &Shelved) -> Slot {
     match (row.state, row.stored) {
@@ -247,18 +276,21 @@ fn crumbs(path: &str, range: Range) -> Vec<Crumb> {
 }
 
 /// The cells one by one, if they are few.
-fn listed(path: &str, shelf: &[Shelved], frame: &Frame) -> Vec<Listed> {
-    if shelf.len() > LISTED {
+fn listed(path: &str, shelf: &[Shelved], within: Range, frame: &Frame) -> Vec<Listed> {
+    let inside: Vec<&Shelved> =
+        shelf.iter().filter(|row| !row.cell.range().intersect(within).is_empty()).collect();
+    // One alone is told in full.
+    if !(2..=LISTED).contains(&inside.len()) {
         return Vec::new();
     }
-    let one = |row: &Shelved| Listed {
+    let one = |row: &&Shelved| Listed {
         when: stretch(row.cell.range()),
         path: zoom(path, row.cell.range()),
         mark: slot(row).into(),
         bytes: if row.stored.is_some() { human_bytes(row.bytes) } else { String::new() },
         job: row.job.map(|id| frame.to(&format!("/job/{id}"))),
     };
-    shelf.iter().map(one).collect()
+    inside.iter().map(one).collect()
 }
 
 #[cfg(test)]

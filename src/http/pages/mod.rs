@@ -12,6 +12,9 @@ mod attention;
 mod calendar;
 mod cell;
 mod channel;
+#[cfg(test)]
+mod colours;
+mod coverage;
 mod frame;
 mod jobs;
 mod links;
@@ -20,6 +23,8 @@ mod moments;
 mod overview;
 mod picture;
 mod refused;
+#[cfg(test)]
+mod tests;
 
 use http::Method;
 
@@ -39,6 +44,7 @@ pub(super) fn routes(to: &mut Routes) {
     to.add(Method::GET, "/channel/", Style::Page, Access::Read, overview);
     to.add(Method::GET, "/channel/{name}", Style::Page, Access::Read, channel);
     to.add(Method::GET, "/channel/{name}/cell", Style::Page, Access::Read, cell::cell);
+    to.add(Method::GET, "/channel/{name}/coverage.svg", Style::Plain, Access::Read, coverage::coverage);
     to.add(Method::GET, "/job/", Style::Page, Access::Read, jobs);
     to.add(Method::GET, "/job/{id}", Style::Page, Access::Read, job);
 }

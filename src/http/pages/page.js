@@ -151,11 +151,12 @@ function calendar() {
 
   // -- What is said of it.
   const tell = one("#tell");
-  function say(s) {
-    const word = runAt(s)?.[2];
+  function say(s, gist) {
+    const word = gist ?? WORDS[runAt(s)?.[2]] ?? "nothing";
+    if (!gist) rest(s);
     const range = chosen();
     const length = range ? ` · ${duration(range[1] - range[0])} selected, ${told(range[0])} to ${told(range[1])}` : "";
-    tell.textContent = `${told(s)} · ${word ? WORDS[word] : "nothing"}${length}`;
+    tell.textContent = `${told(s)} · ${word}${length}`;
   }
 
   function duration(s) {
@@ -163,17 +164,32 @@ function calendar() {
     return parts.filter(Boolean).slice(0, 2).join(" ");
   }
 
-  // The whole story of a chunk is the server's.
-  let asking = null;
-  async function detail(s) {
-    asking?.abort();
-    asking = new AbortController();
-    try {
-      const page = await fetched(`${root.dataset.cell}?at=${iso(s)}`, asking.signal);
-      one("#cell").replaceChildren(...page.body.childNodes);
-    } catch (error) {
-      if (error.name !== "AbortError") one("#cell").replaceChildren();
+  // The whole story of a chunk is the server's. It is asked for once whoever looks has rested on it, and kept for a while.
+  const known = new Map();
+  function story(s) {
+    if (known.size > 200) known.clear();
+    if (!known.has(s)) {
+      known.set(s, fetched(`${root.dataset.cell}?at=${iso(s)}`).then((page) => one("section", page)).catch(() => { known.delete(s); return null; }));
+      setTimeout(() => known.delete(s), 10_000);
     }
+    return known.get(s);
+  }
+
+  async function detail(s) {
+    const section = await story(s);
+    if (state.head === s) one("#cell").replaceChildren(...(section ? [section.cloneNode(true)] : []));
+  }
+
+  let resting = 0;
+  let rested = null;
+  function rest(s) {
+    if (s === rested) return;
+    rested = s;
+    clearTimeout(resting);
+    resting = setTimeout(async () => {
+      const section = await story(s);
+      if (section && rested === s && !state.dragging) say(s, section.dataset.told);
+    }, 150);
   }
 
   // -- The range, its fields and its links.
@@ -224,7 +240,8 @@ function calendar() {
       const s = at(event, lineUnder(event));
       if (s !== state.head) choose(state.anchor, s);
     } else if (event.target.closest("svg") && event.pointerType === "mouse") {
-      say(at(event, lineUnder(event)));
+      const s = at(event, lineUnder(event));
+      if (s !== rested) say(s);
     }
   });
   const drop = () => {
@@ -280,9 +297,12 @@ function calendar() {
   root.classList.add("ready");
   document.body.classList.add("ready");
 
-  // A range that was asked for is shown as chosen where more than that is shown.
+  // A range that was asked for is the one that is chosen, and can be made longer.
   const asked = [form.elements.from.value, form.elements.to.value].map((text) => Date.parse(text) / 1000);
-  if (asked.every(Number.isFinite)) one("#clear").hidden = false;
+  if (asked.every(Number.isFinite)) {
+    Object.assign(state, { anchor: within(snap(asked[0])), head: within(snap(asked[1] - 1)) });
+    one("#clear").hidden = false;
+  }
 }
 
 // ---- Copying.

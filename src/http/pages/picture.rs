@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 
 use crate::status::Slot;
+use crate::time::Range;
 
 /// What a bar says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,20 @@ impl From<Slot> for Mark {
     }
 }
 
+/// How a stretch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) range: Range,
+    pub(super) slot: Slot,
+}
+
+/// What lies above and below the bars.
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    pub(super) at_risk: Vec<Range>,
+    pub(super) held: Vec<Range>,
+}
+
 /// A picture in the making. Its width is in whatever unit the bars are: slots, or seconds.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Picture {
@@ -100,6 +115,34 @@ impl Picture {
             let end = at + run.len() as u64;
             picture.bar(run[0].into(), at, end);
             at = end;
+        }
+        picture
+    }
+
+    /// A strip of `span` in so many slots, each as good as the worst that is in it: what is missing for a moment of a week shows.
+    pub(super) fn sampled(span: Range, slots: usize, blocks: &[Block], lanes: &Lanes) -> Picture {
+        let length = span.duration().as_nanos();
+        let at = |n: usize| {
+            let offset = length * n as u128 / slots.max(1) as u128;
+            span.start.offset_ns(i64::try_from(offset).unwrap_or(i64::MAX))
+        };
+        let parts: Vec<Range> = (0..slots).map(|n| Range::new(at(n), at(n + 1))).collect();
+        let mut picture = Picture::default();
+        let shades: Vec<Option<Slot>> = parts.iter().map(|part| worst(*part, blocks)).collect();
+        let mut start = 0;
+        for run in shades.chunk_by(|a, b| a == b) {
+            let end = start + run.len() as u64;
+            if let Some(slot) = run[0] {
+                picture.bar(slot.into(), start, end);
+            }
+            start = end;
+        }
+        for (mark, ranges) in [(Mark::Risk, &lanes.at_risk), (Mark::Held, &lanes.held)] {
+            for range in ranges {
+                let first = parts.partition_point(|part| part.end <= range.start);
+                let last = parts.partition_point(|part| part.start < range.end);
+                picture.bar(mark, first as u64, last as u64);
+            }
         }
         picture
     }
@@ -121,9 +164,21 @@ impl Picture {
     }
 }
 
+/// The worst within `part`; missing is only what is missing altogether. `None` where nothing is said of any of it.
+fn worst(part: Range, blocks: &[Block]) -> Option<Slot> {
+    let from = blocks.partition_point(|block| block.range.end <= part.start);
+    let inside = blocks[from..].iter().take_while(|block| block.range.start < part.end);
+    let (worst, best) = (inside.clone().map(|b| b.slot).max()?, inside.map(|b| b.slot).min());
+    match worst {
+        Slot::Missing if best != Some(Slot::Missing) => Some(Slot::Partial),
+        worst => Some(worst),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Time;
 
     #[test]
     fn neighbours_of_one_kind_are_one_bar_and_each_mark_is_one_path() {
@@ -133,6 +188,25 @@ mod tests {
         assert_eq!(paths[0], (Mark::Archived, "M0 6h2v20h-2zM3 6h1v20h-1z"));
         assert_eq!(paths[1], (Mark::Missing, "M2 6h1v6h-1zM2 20h1v6h-1z"));
         assert_eq!((paths[2], paths.len()), ((Mark::Open, "M4 24h1v2h-1z"), 3));
+    }
+
+    #[test]
+    fn one_lost_chunk_of_a_week_shows_and_what_is_held_or_at_risk_lies_beside_it() {
+        let range = |from, to| Range::new(Time::from_s(from), Time::from_s(to));
+        let blocks = [(0, 300, Slot::Archived), (300, 600, Slot::Missing), (600, 9_000, Slot::Archived)];
+        let blocks = blocks.map(|(from, to, slot)| Block { range: range(from, to), slot });
+        let lanes = Lanes { at_risk: vec![range(8_900, 9_200)], held: vec![range(-5, 100)] };
+        let picture = Picture::sampled(range(0, 10_000), 10, &blocks, &lanes);
+        let paths: Vec<_> = picture.paths().collect();
+        assert_eq!(
+            paths,
+            [
+                (Mark::Archived, "M1 6h8v20h-8z"),
+                (Mark::Partial, "M0 16h1v10h-1z"),
+                (Mark::Risk, "M8 0h2v4h-2z"),
+                (Mark::Held, "M0 28h1v4h-1z")
+            ]
+        );
     }
 
     #[test]
