@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::Metrics;
 use crate::capture::Workplace;
 use crate::channel::Channel;
 use crate::channels::{Channels, Stamp};
@@ -44,6 +45,10 @@ pub struct App {
     pub configuration: Channels,
     /// What the operator chose.
     pub options: Options,
+    /// What the server counts of itself.
+    pub metrics: Metrics,
+    /// Held while somebody looks whether requests can be answered.
+    pub(super) looking: Arc<tokio::sync::Mutex<()>>,
     catalogue: Mutex<Option<Catalogue>>,
     stores: Mutex<HashMap<String, Open>>,
 }
@@ -65,7 +70,8 @@ impl App {
     /// Reads nothing yet.
     pub fn new(place: Arc<Workplace>, configuration: Channels, options: Options) -> App {
         let (catalogue, stores) = (Mutex::new(None), Mutex::new(HashMap::new()));
-        App { place, configuration, options, catalogue, stores }
+        let (metrics, looking) = (Metrics::default(), Arc::default());
+        App { place, configuration, options, metrics, looking, catalogue, stores }
     }
 
     /// The moment, for every decision that needs one.

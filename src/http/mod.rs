@@ -10,17 +10,24 @@
 mod answer;
 mod app;
 mod base;
+mod byte_range;
+mod chunk;
 mod guard;
+mod health;
+mod ism;
+mod metrics;
 mod refusal;
 mod request;
 mod routes;
 mod server;
+mod smil;
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Answer, Body};
 pub use app::{App, Loaded, Options};
 pub use base::Base;
+pub use metrics::Metrics;
 pub use refusal::{Refusal, Style};
 pub use request::Request;
 pub use routes::{Access, Routes};

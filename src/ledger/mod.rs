@@ -29,8 +29,8 @@ pub use ids::{HoldId, JobId};
 pub use keeping::{Garbage, Hold, Kept};
 pub use records::{Record, read_records};
 pub use rows::{
-    CellRow, Claimed, Commit, Coverage, Gap, GapRow, Head, JobFilter, JobRow, JobStats, Outcome, Report,
-    Shelved, State, Stored, TrackRow,
+    CellRow, Claimed, Commit, Coverage, Gap, GapRow, Head, JobBrief, JobFilter, JobRow, JobStats, Outcome,
+    Report, Shelved, State, Stored, TrackRow,
 };
 pub use sqlite::SqliteLedger;
 
@@ -165,6 +165,10 @@ pub trait Ledger: Send + Sync {
     /// One job.
     fn job(&self, id: JobId) -> Result<Option<JobRow>>;
 
+    /// The jobs of `channel` that began at or after `since`, the newest first, of each only what is counted. It reads no more
+    /// jobs than it returns, however many there are.
+    fn recent_jobs(&self, channel: &str, since: Time) -> Result<Vec<JobBrief>>;
+
     /// What `status` shows of the cells that touch `within`, counted in the database.
     fn report(&self, channel: &str, within: Range) -> Result<Report>;
 
@@ -243,6 +247,9 @@ pub trait Ledger: Send + Sync {
     /// Writes a copy of one moment to `to`, from which a ledger of the same kind can be restored, while others go on writing.
     /// Whole or not at all. [`crate::error::Kind::Usage`] if `to` is there and `replace` is false.
     fn backup(&self, to: &Path, replace: bool) -> Result<()>;
+
+    /// How much room the database takes by now, in bytes.
+    fn size_bytes(&self) -> Result<u64>;
 
     /// What is wrong with the database itself, a sentence each: it reads all of it.
     fn problems(&self) -> Result<Vec<String>>;

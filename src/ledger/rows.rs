@@ -285,6 +285,19 @@ pub struct JobRow {
     pub exit_code: Option<i32>,
 }
 
+/// What is counted of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobBrief {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it began.
+    pub started: Time,
+    /// When it ended; `None` while it runs.
+    pub ended: Option<Time>,
+    /// What it did.
+    pub stats: JobStats,
+}
+
 /// Which jobs are asked for. The default asks for none: `limit` is 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobFilter {

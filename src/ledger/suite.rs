@@ -52,6 +52,7 @@ macro_rules! ledger_suite {
             a_log_keeps_its_last_lines
             jobs_are_listed_newest_first
             jobs_are_found_by_outcome_cell_and_page
+            recent_jobs_are_those_that_began_since_then
             a_report_counts_every_state
             what_one_handle_writes_the_other_reads
             a_handle_that_is_dropped_midway_leaves_the_cell_to_the_next
@@ -68,6 +69,7 @@ macro_rules! ledger_suite {
             an_object_without_a_row_is_adopted_once
             everything_that_is_exported_is_imported_again
             an_import_is_whole_or_not_at_all
+            a_ledger_says_how_much_room_it_takes
             a_backup_is_of_one_moment_while_cells_are_claimed
             eight_threads_claim_each_cell_once_and_lose_no_job
             eight_threads_on_one_cell_leave_one_running_job
@@ -558,6 +560,35 @@ pub(super) fn jobs_are_found_by_outcome_cell_and_page<F: Fixture>() {
     let latest = ledger.latest_jobs().unwrap();
     let latest: Vec<_> = latest.iter().map(|j| (j.channel.as_str(), j.id.get() - ids[0].get())).collect();
     assert_eq!(latest, [(NEWS, 5), ("sports", 6)]);
+}
+
+pub(super) fn recent_jobs_are_those_that_began_since_then<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let (old, _) = claim(&*ledger, cell(0), t(0));
+    archive(&*ledger, 1, Coverage::Complete);
+    claim(&*ledger, cell(2), t(600));
+    ledger.claim("sports", cell(0), "native", t(600), "host-1", 1).unwrap();
+    ledger.fail(old, t(900), "x", None, JobStats::default()).unwrap();
+    let briefs = ledger.recent_jobs(NEWS, t(300)).unwrap();
+    let told: Vec<_> = briefs.iter().map(|b| (b.outcome, b.started, b.ended.is_some())).collect();
+    assert_eq!(told, [(Outcome::Running, t(600), false), (Outcome::Complete, t(300), true)]);
+    assert_eq!(briefs[1].stats, JobStats { bytes: 1_200, segments: 150, retries: 2 });
+    assert_eq!(ledger.recent_jobs(NEWS, t(0)).unwrap().len(), 3, "the one that began then counts");
+    assert_eq!(ledger.recent_jobs(NEWS, t(601)).unwrap(), []);
+    assert_eq!(ledger.recent_jobs("films", t(0)).unwrap(), []);
+}
+
+pub(super) fn a_ledger_says_how_much_room_it_takes<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let before = ledger.size_bytes().unwrap();
+    let (job, _) = claim(&*ledger, cell(0), t(0));
+    for _ in 0..20 {
+        ledger.append_log(job, &"x".repeat(50_000)).unwrap();
+    }
+    let after = ledger.size_bytes().unwrap();
+    assert!(before > 0 && after > before + 50_000, "{before} {after}");
 }
 
 pub(super) fn a_report_counts_every_state<F: Fixture>() {

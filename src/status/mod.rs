@@ -4,9 +4,15 @@
 //! check. Field names and meanings are stable: `schema` grows when one changes.
 
 mod attention;
+mod blocks;
+mod calendar;
+mod cell;
 mod holds;
 mod known;
+mod missing;
 mod overview;
+mod prospect;
+mod seen;
 mod strip;
 
 use std::collections::BTreeSet;
@@ -19,13 +25,19 @@ use crate::channel::Channel;
 use crate::error::Result;
 use crate::grid::Cell;
 use crate::ledger::{CellRow, GapRow, JobFilter, JobId, JobRow, Outcome, State};
-use crate::plan::{Outlook, Risk};
+use crate::plan::Risk;
 use crate::store::Space;
 use crate::time::{Range, Time};
 
 pub use attention::{About, Attention, Severity};
+pub use blocks::{Block, Look};
+pub use calendar::{Calendar, Day, calendar};
+pub use cell::{CellStatus, Chunk, TrackStatus, cell};
 pub use holds::{Held, held, holds};
+pub use missing::Missing;
 pub use overview::{Overview, Overviews, Row};
+pub use prospect::Prospect;
+pub(crate) use seen::Seen;
 pub use strip::{Patch, Slot};
 
 /// How many slots a coverage strip has.
@@ -205,8 +217,7 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
     let name = channel.name.as_str();
     let ledger = place.ledger.as_ref();
     let since = ledger.since(name)?;
-    let observed = ledger.observed(name)?;
-    let mut outlook = Outlook::read(observed.as_ref().map(|(_, text)| text.as_str()));
+    let seen = Seen::read(ledger, name)?;
     let kept = kept(channel, now);
     let mut rows = ledger.cells(name, kept)?;
     let gaps: Vec<Gap> = ledger.gaps(name, kept)?.into_iter().filter(is_shown).map(gap).collect();
@@ -219,20 +230,16 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
     let running = ledger.jobs(&JobFilter::running(Some(name), 100))?;
     let oldest = oldest(channel, ledger.pruned(name)?, now);
     let span = span(since, oldest, now);
-    let lag_s = outlook.lag_s();
-    let ahead_ns = observed.as_ref().map_or(0, |(checked, _)| outlook.ahead_ns(*checked));
-    let is_settled = |cell| rows.iter().any(|row| row.cell == cell && is_settled(row));
-    let mut at_risk = at_risk(std::mem::take(&mut outlook.at_risk), ahead_ns, is_settled);
-    at_risk.retain(|risk| risk.cell.end() > oldest);
+    let at_risk = seen.at_risk(ledger, name, oldest)?;
     let stretches = strip::stretches(rows.iter().map(|row| (row.cell.range(), Slot::of_row(row))));
     Ok(ChannelStatus {
         name: name.to_owned(),
         enabled: channel.enabled,
         since,
-        checked: observed.map(|(at, _)| at),
-        error: outlook.error,
-        lag_s,
-        source: outlook.source,
+        checked: seen.checked,
+        error: seen.error,
+        lag_s: seen.lag_s,
+        source: seen.source,
         span,
         strip: span.map(|span| strip::strip(span, SLOTS, channel.grid, &stretches)).unwrap_or_default(),
         counts: Counts::of(rows.iter().map(|row| (row.state, row.stored.as_ref().map_or(0, |s| s.bytes)))),
@@ -247,18 +254,6 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
         gaps,
         holds: holds(ledger, Some(name), now)?,
     })
-}
-
-/// What may still be lost, soonest first. Deadlines come on the source's clock, which is so far ahead of ours.
-fn at_risk(mut risks: Vec<Risk>, source_ahead_ns: i64, is_settled: impl Fn(Cell) -> bool) -> Vec<Risk> {
-    risks.retain(|risk| !is_settled(risk.cell));
-    risks.iter_mut().for_each(|risk| risk.deadline = risk.deadline.offset_ns(-source_ahead_ns));
-    risks.sort_by_key(|risk| risk.deadline);
-    risks
-}
-
-fn is_settled(row: &CellRow) -> bool {
-    matches!(row.state, State::Complete | State::Partial | State::Lost)
 }
 
 /// What retention has not given up yet, and all that comes.

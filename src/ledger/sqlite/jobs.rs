@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::integer;
 use super::read::{cell_of, collect, count as column, time, word};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{JobFilter, JobId, JobRow, JobStats, MAX_LOG_BYTES, Outcome};
+use crate::ledger::{JobBrief, JobFilter, JobId, JobRow, JobStats, MAX_LOG_BYTES, Outcome};
 use crate::time::Time;
 
 /// What a new job is.
@@ -74,11 +74,7 @@ fn job_row(row: &Row<'_>) -> Result<JobRow> {
         ended: row.get::<_, Option<i64>>("ended_ns")?.map(Time::from_ns),
         host: row.get("host")?,
         pid: row.get("pid")?,
-        stats: JobStats {
-            bytes: column(row, "bytes")?,
-            segments: column(row, "segments")?,
-            retries: column(row, "retries")?,
-        },
+        stats: stats(row)?,
         message: row.get("message")?,
         command: row.get("command")?,
         exit_code: row.get("exit_code")?,
@@ -87,6 +83,14 @@ fn job_row(row: &Row<'_>) -> Result<JobRow> {
 
 pub(super) fn latest(c: &Connection) -> Result<Vec<JobRow>> {
     collect(c, LATEST, [], job_row)
+}
+
+fn stats(row: &Row<'_>) -> Result<JobStats> {
+    Ok(JobStats {
+        bytes: column(row, "bytes")?,
+        segments: column(row, "segments")?,
+        retries: column(row, "retries")?,
+    })
 }
 
 pub(super) fn one(c: &Connection, id: JobId) -> Result<Option<JobRow>> {
@@ -149,6 +153,25 @@ fn list_sql(filter: &JobFilter, outcome: Option<Outcome>) -> String {
     let wanted: Vec<&str> = wanted.into_iter().flatten().collect();
     let filtered = if wanted.is_empty() { String::new() } else { format!("WHERE {}", wanted.join(" AND ")) };
     format!("{JOB} {filtered} ORDER BY j.id DESC LIMIT :limit")
+}
+
+const RECENT: &str = "SELECT outcome, started_ns, ended_ns, bytes, segments, retries FROM job \
+     WHERE channel_id = (SELECT id FROM channel WHERE name = ?1) ORDER BY id DESC";
+
+pub(super) fn recent(c: &Connection, channel: &str, since: Time) -> Result<Vec<JobBrief>> {
+    let mut statement = c.prepare_cached(RECENT)?;
+    let mut rows = statement.query([channel])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let started = time(row, "started_ns")?;
+        // Jobs are numbered as they begin: those that follow are older still.
+        if started < since {
+            break;
+        }
+        let ended = row.get::<_, Option<i64>>("ended_ns")?.map(Time::from_ns);
+        found.push(JobBrief { outcome: word(row, "outcome")?, started, ended, stats: stats(row)? });
+    }
+    Ok(found)
 }
 
 /// How many jobs are forgotten in one transaction, so that no other run waits long for its turn.
@@ -250,6 +273,12 @@ mod tests {
         assert!(plan.contains("SEARCH j USING INTEGER PRIMARY KEY"), "{plan}");
         assert!(plan.contains("SEARCH job USING COVERING INDEX job_of_channel (channel_id=?)"), "{plan}");
         assert!(!plan.contains("SCAN j") && !plan.contains("TEMP"), "{plan}");
+    }
+
+    #[test]
+    fn the_jobs_of_the_last_hour_are_read_from_the_newest_on() {
+        let plan = plan(RECENT);
+        assert!(plan.contains("SEARCH job USING INDEX job_of_channel") && !plan.contains("TEMP"), "{plan}");
     }
 
     #[test]

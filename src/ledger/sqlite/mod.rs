@@ -26,8 +26,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use self::connections::Connections;
 use super::{
-    CellRow, Claimed, Commit, Gap, GapRow, Garbage, Head, Hold, HoldId, JobFilter, JobId, JobRow, JobStats,
-    Kept, Ledger, Record, Report, Shelved, Stored, TrackRow,
+    CellRow, Claimed, Commit, Gap, GapRow, Garbage, Head, Hold, HoldId, JobBrief, JobFilter, JobId, JobRow,
+    JobStats, Kept, Ledger, Record, Report, Shelved, Stored, TrackRow,
 };
 use crate::error::{Context, Error, Kind, Result};
 use crate::grid::Cell;
@@ -225,6 +225,10 @@ impl Ledger for SqliteLedger {
         self.read(|t| jobs::one(t, id))
     }
 
+    fn recent_jobs(&self, channel: &str, since: Time) -> Result<Vec<JobBrief>> {
+        self.read(|t| jobs::recent(t, channel, since))
+    }
+
     fn report(&self, channel: &str, within: Range) -> Result<Report> {
         self.read(|t| read::report(t, channel, within))
     }
@@ -308,6 +312,10 @@ impl Ledger for SqliteLedger {
         // VACUUM does not go into a transaction; it is one.
         backup::backup(&self.connections.writer(), to, replace)
             .with_context(|| format!("back up the ledger to {}", to.display()))
+    }
+
+    fn size_bytes(&self) -> Result<u64> {
+        self.read(|t| backup::size_bytes(t))
     }
 
     fn problems(&self) -> Result<Vec<String>> {

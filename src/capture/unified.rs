@@ -6,15 +6,10 @@
 //! source has is thrown away, and the attempt has failed. The file is stored as the program made it: nothing in it is
 //! edited, and step 4 has nothing to do.
 
-mod log;
-mod program;
-
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::log::Tail;
-use self::program::{End, LICENCE, run};
 use super::Event;
 use super::attempt::Attempt;
 use super::batch::bounds;
@@ -28,11 +23,13 @@ use crate::clock;
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::ledger::Gap;
+use crate::program::{End, Order, Tail, find, run};
 use crate::secret::Secret;
 use crate::source::{TrackListing, clip_url, redacted};
 use crate::time::{Range, human_duration};
 
-pub use self::program::{BECOME, become_program};
+/// The environment variable that holds the licence.
+const LICENCE: &str = "UspLicenseKey";
 
 /// The file that the program writes, until it has become the spool. Deleted when it is dropped.
 struct Part(PathBuf);
@@ -108,7 +105,13 @@ impl Attempt<'_> {
 
         let inherited = std::env::var(LICENCE).ok().map(Secret::new);
         let mut tail = Tail::new(unified.licence.iter().chain(&inherited));
-        let end = run(unified, &args(url.as_str()), &mut tail, |text| ledger.append_log(job, text)).await?;
+        let order = Order {
+            program: &find(&unified.program, "[unified] program")?,
+            args: &args(url.as_str()),
+            env: unified.licence.as_ref().map(|licence| (LICENCE, licence)),
+            timeout: unified.timeout,
+        };
+        let end = run(&order, &mut tail, |text| ledger.append_log(job, text)).await?;
         let said = match tail.last().as_str() {
             "" => "and said nothing".to_owned(),
             last => format!("its last words: {last}"),
@@ -128,14 +131,9 @@ impl Attempt<'_> {
             }
         }
         self.note("it ended with exit code 0".to_owned());
-        match std::fs::metadata(&part.0) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                Err(failed("it ended with exit code 0 and made no file".to_owned()))
-            }
-            Ok(made) if made.len() == 0 => {
-                Err(failed("it ended with exit code 0 and made an empty file".to_owned()))
-            }
-            made => made.map_err(Error::from).and_then(|_| spool.take(&part.0)),
+        match absent(&part)? {
+            Some(what) => Err(failed(format!("it ended with exit code 0 and made {what}"))),
+            None => spool.take(&part.0),
         }
     }
 
@@ -200,6 +198,15 @@ impl Attempt<'_> {
         all.iter()
             .all(|range| range.intersect(cell).is_empty())
             .then(|| format!("is not of this time: it begins at {first}"))
+    }
+}
+
+/// What the program has made in place of a file with something in it, if it has.
+fn absent(part: &Part) -> Result<Option<&'static str>> {
+    match std::fs::metadata(&part.0) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Some("no file")),
+        Ok(made) if made.len() == 0 => Ok(Some("an empty file")),
+        made => Ok(made.map(|_| None)?),
     }
 }
 
