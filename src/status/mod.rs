@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::capture::{BEFORE_THE_ARCHIVE, Workplace};
 use crate::channel::Channel;
@@ -27,7 +28,7 @@ pub use strip::Slot;
 pub const SLOTS: usize = 48;
 
 /// All channels at one moment.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Status {
     /// The version of this shape.
     pub schema: u32,
@@ -40,9 +41,10 @@ pub struct Status {
 }
 
 /// A folder of the spool, or of a store on disk, that has less free space than is to stay free.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LowSpace {
     /// The folder.
+    #[schema(value_type = String)]
     pub folder: PathBuf,
     /// What is free there.
     pub free_bytes: u64,
@@ -51,7 +53,7 @@ pub struct LowSpace {
 }
 
 /// One channel.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ChannelStatus {
     /// Its name.
     pub name: String,
@@ -88,7 +90,7 @@ pub struct ChannelStatus {
 }
 
 /// Cells by state, and bytes.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
 pub struct Counts {
     /// Chunks stored whole.
     pub complete: u64,
@@ -105,7 +107,7 @@ pub struct Counts {
 }
 
 /// A job.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Job {
     /// Its number, for `npvr log`.
     pub id: JobId,
@@ -134,7 +136,7 @@ pub struct Job {
 }
 
 /// A cell whose last attempt failed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Failed {
     /// Which cell.
     pub cell: Cell,
@@ -147,7 +149,7 @@ pub struct Failed {
 }
 
 /// Media that the archive lacks.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Gap {
     /// The cell.
     pub cell: Cell,

@@ -1,13 +1,14 @@
 //! The coverage strip: a span in a few slots, each as good as its worst cell.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::grid::Grid;
 use crate::ledger::{CellRow, State};
 use crate::time::{Range, Time};
 
 /// How a stretch of the archive stands. Later ones outweigh earlier ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Slot {
     /// All of it is archived.
