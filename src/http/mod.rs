@@ -11,10 +11,12 @@ mod answer;
 mod app;
 mod base;
 mod guard;
+mod reference;
 mod refusal;
 mod request;
 mod routes;
 mod server;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -25,3 +27,4 @@ pub use refusal::{Refusal, Style};
 pub use request::Request;
 pub use routes::{Access, Routes};
 pub use server::{Limits, serve};
+pub use tasks::Tasks;

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use http::header::ALLOW;
 use http::{Method, StatusCode};
 
-use super::{Answer, App, Refusal, Request, Style, guard};
+use super::{Answer, App, Refusal, Request, Style, guard, reference};
 use crate::error::{Error, Kind, Result};
 
 /// What comes of a request.
@@ -52,7 +52,8 @@ impl Routes {
     /// # Errors
     /// [`Kind::Invalid`] for patterns that contradict each other: a mistake in the program.
     pub fn new() -> Result<Routes> {
-        let routes = Routes::default();
+        let mut routes = Routes::default();
+        reference::routes(&mut routes);
         match routes.mistakes.first() {
             Some(mistake) => Err(Error::new(Kind::Invalid, mistake.clone())),
             None => Ok(routes),

@@ -277,7 +277,7 @@ fn counts(rows: &[CellRow]) -> Counts {
 }
 
 /// A job as it is shown. One that the ledger calls running, and whose lock is free, is dead; the next run writes that down.
-fn job(place: &Workplace, row: JobRow) -> Job {
+pub fn job(place: &Workplace, row: JobRow) -> Job {
     let is_running = row.outcome == Outcome::Running;
     let is_dead = is_running && place.is_free(&row.channel, row.cell);
     let spooled_bytes = is_running.then(|| place.spooled_bytes(&row.channel, row.cell)).flatten();
