@@ -17,12 +17,14 @@
 //! | 1 | [`grid`], [`track`] | cells; what a track is, and which are selected |
 //! | 1b | [`media`] | fragmented MP4: bytes in, values out |
 //! | 2 | [`channel`], [`timeline`] | raw TOML → a valid channel, every default and limit; what a source holds |
-//! | 3 | [`plan`], [`retention`], `clip`, `playlist` | pure decisions, and what is written of them |
+//! | 3 | [`plan`], [`retention`], [`clip`] | pure decisions |
+//! | 3b | [`playlist`] | what is written of them: a clip as text |
 //! | 4 | [`clock`], [`failpoint`] | the only reader of the real time; where a test can kill the program |
 //! | 5 | [`channels`], [`ledger`], [`store`], [`source`] | ports: a trait, its promises, one suite for all adapters behind it |
-//! | 6 | [`capture`] | one cell, from segments to a chunk, by npvr itself or by another program: the order of effects |
+//! | 5b | [`program`] | another program, run so that nothing of it goes on when npvr does not |
+//! | 6 | [`capture`], [`playback`] | one cell, from segments to a chunk, by npvr itself or by another program: the order of effects; clips, from the ledger |
 //! | 6b | [`check`], [`prune`], [`status`] | what the subcommands do, each for itself |
-//! | 6c | [`verify`] | the ledger beside the store; has `check` capture again what is bad |
+//! | 6c | [`verify`], [`metrics`] | the ledger beside the store, which has `check` capture again what is bad; what monitoring reads |
 //! | 7 | [`http`], [`sim`] | routes → answers; a simulated live origin to rehearse with |
 //! | 8 | [`cli`] | one file a subcommand; exit codes; the only printing |
 //!
@@ -89,6 +91,7 @@ pub mod channel;
 pub mod channels;
 pub mod check;
 pub mod cli;
+pub mod clip;
 pub mod clock;
 pub mod error;
 pub mod failpoint;
@@ -96,7 +99,11 @@ pub mod grid;
 pub mod http;
 pub mod ledger;
 pub mod media;
+pub mod metrics;
 pub mod plan;
+pub mod playback;
+pub mod playlist;
+pub mod program;
 pub mod prune;
 pub mod retention;
 pub mod secret;

@@ -1,7 +1,8 @@
-//! What is installed beside the program: crontab, systemd units, log rotation and the example of a channel.
+//! What is installed beside the program: crontab, systemd units, log rotation, alerts and the example of a channel.
 //!
 //! Nobody runs these files here, so nobody would notice that they had gone stale. systemd itself reads the units, logrotate
-//! rotates a log, the real program parses every command line, and the example has to name every key that there is.
+//! rotates a log, Prometheus tries the alerts on histories, the real program parses every command line, and the example has to
+//! name every key that there is.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -14,7 +15,22 @@ use npvr::channel::{Channel, Form, KEYS, Layer};
 /// Where the files of `contrib` expect the program.
 const INSTALLED: &str = "/usr/local/bin/npvr";
 /// What has a service and a timer of its own.
-const UNITS: [&str; 3] = ["npvr-check", "npvr-prune", "npvr-verify"];
+const TIMED: [&str; 3] = ["npvr-check", "npvr-prune", "npvr-verify"];
+/// What has a service.
+const SERVICES: [&str; 4] = ["npvr-check", "npvr-prune", "npvr-verify", "npvr-serve"];
+/// Every file that systemd reads, the drop-in aside.
+const UNITS: [&str; 8] = [
+    "npvr-check.service",
+    "npvr-check.timer",
+    "npvr-prune.service",
+    "npvr-prune.timer",
+    "npvr-verify.service",
+    "npvr-verify.timer",
+    "npvr-serve.service",
+    "npvr-serve.socket",
+];
+/// What a drop-in for the check is.
+const TEXTFILE: &str = "npvr-check.service.d/textfile.conf";
 /// The highest exposure level of the service, in tenths: 2.0 of 10.
 const EXPOSURE: &str = "20";
 
@@ -60,8 +76,10 @@ fn values(unit: &str, key: &str) -> Vec<String> {
 
 /// The units as they would be installed, but with the program that was built.
 fn installed_units(dir: &Path, more: &str) -> Vec<String> {
-    let names = UNITS.iter().flat_map(|unit| [format!("{unit}.service"), format!("{unit}.timer")]);
-    let units = names.map(|name| {
+    fs::create_dir(dir.join(TEXTFILE).parent().unwrap()).unwrap();
+    let drop_in = read(&format!("contrib/systemd/{TEXTFILE}"));
+    fs::write(dir.join(TEXTFILE), drop_in.replace(INSTALLED, env!("CARGO_BIN_EXE_npvr"))).unwrap();
+    let units = UNITS.iter().map(|name| {
         let text = read(&format!("contrib/systemd/{name}")).replace(INSTALLED, env!("CARGO_BIN_EXE_npvr"));
         let at = dir.join(name);
         fs::write(&at, text.replace("[Service]", &format!("[Service]\n{more}"))).unwrap();
@@ -112,17 +130,24 @@ fn what_one_service_may_not_no_service_may() {
     let confinement = |unit: &&str| {
         let text = read(&service(unit));
         let lines = text.lines().skip_while(|l| !l.starts_with("User=")).filter(|l| !l.starts_with('#'));
-        lines.filter(|l| !l.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+        lines
+            .take_while(|l| *l != "[Install]")
+            .filter(|l| !l.is_empty())
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
-    let all: Vec<_> = UNITS.iter().map(confinement).collect();
+    let all: Vec<_> = SERVICES.iter().map(confinement).collect();
     assert!(all[0].len() > 20 && all.iter().all(|of| *of == all[0]), "{all:#?}");
 }
 
 #[test]
 fn every_command_line_is_one_that_the_program_knows() {
-    let services = UNITS.iter().flat_map(|unit| values(&service(unit), "ExecStart"));
+    let services = SERVICES.iter().flat_map(|unit| values(&service(unit), "ExecStart"));
+    // An empty one takes away what the unit says.
+    let drop_in = values(&format!("contrib/systemd/{TEXTFILE}"), "ExecStart");
+    let services = services.chain(drop_in.into_iter().filter(|line| !line.is_empty()));
     let lines: Vec<String> = services.chain(jobs().into_iter().map(|(_, _, line)| line)).collect();
-    assert!(lines.len() > UNITS.len() * 2, "{lines:?}");
+    assert!(lines.len() > SERVICES.len() * 2, "{lines:?}");
     for line in lines {
         let (_, args) = line.split_once(INSTALLED).unwrap_or_else(|| panic!("not a run of npvr: {line}"));
         // What stands before --help is parsed first: a flag that is not there is refused.
@@ -140,7 +165,7 @@ fn cron_and_systemd_run_as_the_same_user_on_the_same_folders() {
     let sysusers = read("contrib/systemd/npvr.sysusers");
     let user: Vec<&str> = sysusers.lines().find_map(|l| l.strip_prefix("u ")).unwrap().split(' ').collect();
     let (name, home) = (user[0], *user.last().unwrap());
-    let of_check = service(UNITS[0]);
+    let of_check = service(TIMED[0]);
     assert_eq!(values(&of_check, "User"), [name]);
     assert_eq!(format!("/var/lib/{}", values(&of_check, "StateDirectory")[0]), home);
 
@@ -164,7 +189,7 @@ fn cron_and_systemd_run_each_command_as_often() {
         3 => "day",
         _ => panic!("{when:?} is new here"),
     };
-    for unit in UNITS {
+    for unit in TIMED {
         let calendar = values(&format!("contrib/systemd/{unit}.timer"), "OnCalendar");
         let command = values(&service(unit), "ExecStart");
         let jobs = jobs();
@@ -172,6 +197,46 @@ fn cron_and_systemd_run_each_command_as_often() {
             jobs.iter().find(|(_, _, line)| *line == command[0]).unwrap_or_else(|| panic!("no {command:?}"));
         assert_eq!(by_cron(&job.0), often(&calendar[0]), "{unit}");
     }
+}
+
+#[test]
+fn the_server_is_started_by_its_socket_where_the_program_would_listen_by_itself() {
+    let at = values("contrib/systemd/npvr-serve.socket", "ListenStream");
+    let help = said(&run(env!("CARGO_BIN_EXE_npvr"), &["serve-smil", "--help"]));
+    assert!(help.contains(&format!("[default: {}]", at[0])), "{at:?}\n{help}");
+    assert_eq!(values(&service("npvr-serve"), "Requires"), ["npvr-serve.socket"]);
+    // The server takes more connections than systemd gives it descriptors by itself.
+    let descriptors: usize = values(&service("npvr-serve"), "LimitNOFILE")[0].parse().unwrap();
+    assert!(descriptors > npvr::http::Limits::default().connections * 3 / 2, "{descriptors}");
+}
+
+const ALERTS: &str = "contrib/prometheus/npvr-alerts.yml";
+
+#[test]
+fn prometheus_takes_the_alerts_and_they_come_when_they_should_and_not_before() {
+    let output = run("promtool", &["check", "rules", path(ALERTS).to_str().unwrap()]);
+    assert!(output.status.success(), "{}", said(&output));
+    let histories = path("tests/prometheus/alerts.yml");
+    let output = run("promtool", &["test", "rules", histories.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", said(&output));
+
+    // Every alert is in a history, and a rule that is wrong is noticed.
+    let (alerts, tried) = (read(ALERTS), fs::read_to_string(&histories).unwrap());
+    let names = alerts.lines().filter_map(|l| l.trim().strip_prefix("- alert: "));
+    assert!(names.clone().count() > 10);
+    for name in names {
+        let this = format!("alertname: {name}\n");
+        let expects = tried.split(&this).skip(1);
+        let comes = expects.filter(|rest| rest.trim_start().starts_with("exp_alerts")).count();
+        assert!(comes > 0, "no history has {name} come");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let wrong = alerts.replace("timestamp_seconds - time() < 600", "timestamp_seconds - time() < 60");
+    assert_ne!(wrong, alerts);
+    fs::write(dir.path().join("alerts.yml"), wrong).unwrap();
+    fs::write(dir.path().join("tests.yml"), tried.replace(&format!("../../{ALERTS}"), "alerts.yml")).unwrap();
+    let output = run("promtool", &["test", "rules", dir.path().join("tests.yml").to_str().unwrap()]);
+    assert!(!output.status.success() && said(&output).contains("NpvrLossSoon"), "{}", said(&output));
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn assert_healed(site: &Site, name: &str, complete: i64) {
         assert_eq!(counts[other], 0, "{counts}");
     }
     assert!(status["gaps"].as_array().unwrap().is_empty(), "{}", status["gaps"]);
-    let running = JobFilter { channel: None, running_only: true, limit: 10 };
+    let running = JobFilter::running(None, 10);
     assert_eq!(site.ledger().jobs(&running).unwrap(), vec![], "jobs that are said to run");
     assert_eq!(site.spool(), Vec::<PathBuf>::new());
     site.assert_sound(name);

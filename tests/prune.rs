@@ -482,7 +482,7 @@ fn rows_of_what_was_lost_go_with_their_time_and_jobs_later() {
         [hour(9)]
     );
     assert_eq!(ledger.gaps("news", hour(12).range()).unwrap().len(), 0);
-    let of_old = JobFilter { channel: Some("old".to_owned()), running_only: false, limit: 9 };
+    let of_old = JobFilter::latest(Some("old"), 9);
     assert_eq!(ledger.jobs(&of_old).unwrap().iter().map(|job| job.cell).collect::<Vec<_>>(), [hour(12)]);
 }
 

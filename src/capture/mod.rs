@@ -59,7 +59,6 @@ pub(crate) use self::stored::holds_all;
 pub use self::stored::{ReadBack, read_back};
 pub use self::sweep::{sweep, sweep_orphans};
 pub(crate) use self::tracks::{InFile, pair, tracks_of};
-pub use self::unified::{BECOME, become_program};
 
 /// Segments in flight take at most so many bytes, over all captures of a process.
 const ROOM_BYTES: u64 = 24 << 20;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::resolve::{Values, at, between, parse_folder};
+use super::resolve::{Values, at, between, parse_folder, program};
 use super::{Origin, SecretFrom};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
@@ -116,17 +116,5 @@ fn fits(url: &Url) -> Result<()> {
             Err(Error::new(Kind::Config, what).hint(hint))
         }
         None => Ok(()),
-    }
-}
-
-fn program(text: &str) -> Result<String> {
-    match text.trim() {
-        "" => Err(Error::new(Kind::Config, "the program has no name")
-            .hint("write it like program = \"unified_capture\", or with its whole path")),
-        // Relative to what? cron and systemd start npvr in a folder of their own.
-        name if name.contains('/') && !name.starts_with('/') => {
-            Err(Error::new(Kind::Config, format!("{name:?} is neither a name nor an absolute path")))
-        }
-        name => Ok(name.to_owned()),
     }
 }

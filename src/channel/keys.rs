@@ -16,6 +16,8 @@ pub enum Form {
     Count,
     /// An array of strings.
     List,
+    /// An array of strings that must not be shown.
+    SecretList,
     /// A table of strings that must not be shown.
     SecretTable,
 }
@@ -27,7 +29,7 @@ impl Form {
             Form::Text | Form::Secret => "text in quotes",
             Form::Switch => "true or false",
             Form::Count => "a whole number",
-            Form::List => "a list of texts, like [\"video\", \"audio=eng\"]",
+            Form::List | Form::SecretList => "a list of texts, like [\"video\", \"audio=eng\"]",
             Form::SecretTable => "a table of texts",
         }
     }
@@ -125,6 +127,18 @@ pub const KEYS: &[Key] = &[
         "\"native\"",
         "What captures: \"native\" is npvr itself, \"unified\" is the program unified_capture (.isml only).",
     ),
+    without(
+        "public_url",
+        Form::Text,
+        "\"https://cdn.example.com/npvr\"",
+        "Where playlists say that chunks are: at their keys below this. Left out: the store's own URL, or npvr's for a disk.",
+    ),
+    with(
+        "smil_dialect",
+        Form::Text,
+        "\"classic\"",
+        "How playlists for Remix are written: \"classic\", or \"continuous\" for Remix 1.12.2 and later.",
+    ),
     with("connect_timeout", Form::Text, "\"PT10S\"", "How long to wait for a connection."),
     with("read_timeout", Form::Text, "\"PT20S\"", "How long the source may stay silent."),
     without("headers", Form::SecretTable, "X-Example = \"value\"", "Extra request headers."),
@@ -149,6 +163,31 @@ pub const KEYS: &[Key] = &[
         "What it asks the source for; \"\" is everything.",
     ),
     with("unified.verbosity", Form::Count, "3", "How much it writes into the log of the job."),
+    with(
+        "ism.program",
+        Form::Text,
+        "\"mp4split\"",
+        "The program that makes server manifests, if it is installed.",
+    ),
+    with(
+        "ism.options",
+        Form::SecretList,
+        "[]",
+        "What it is told besides, such as keys of DRM systems. Every user of the host can read its command line.",
+    ),
+    with("ism.timeout", Form::Text, "\"PT30S\"", "How long it may take for one manifest."),
+    without(
+        "ism.remix_url",
+        Form::Text,
+        "\"http://remix-proxy\"",
+        "The proxy before Remix: NAME/START--END.mp4 below it is what it reads. Left out: npvr writes manifests by itself.",
+    ),
+    with(
+        "ism.s3_keys",
+        Form::Switch,
+        "false",
+        "true gives it the keys of [s3] on its command line, as the reference does.",
+    ),
     without(
         "disk.path",
         Form::Text,

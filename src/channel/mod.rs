@@ -8,6 +8,7 @@ mod bucket;
 mod engine;
 mod keys;
 mod name;
+mod playback;
 mod rate;
 mod raw;
 mod resolve;
@@ -24,6 +25,7 @@ pub use bucket::{S3, S3Keys};
 pub use engine::{Engine, Unified};
 pub use keys::{Form, KEYS, Key, nearest};
 pub use name::Name;
+pub use playback::{Dialect, Ism};
 pub use rate::{format_rate, parse_rate};
 pub use raw::{Layer, Origin};
 pub use resolve::SecretFrom;
@@ -76,6 +78,12 @@ pub struct Channel {
     pub disk_path: Option<PathBuf>,
     /// Its bucket; `None` if its store is a disk.
     pub s3: Option<S3>,
+    /// What playlists point at instead of the store: chunks are at their keys below it.
+    pub public_url: Option<Url>,
+    /// How its playlists are written, unless a request asks for another dialect.
+    pub smil_dialect: Dialect,
+    /// How its server manifests are made.
+    pub ism: Ism,
     effective: Vec<Setting>,
 }
 

@@ -136,7 +136,7 @@ impl Layer {
             } else if holds_keys(&name) {
                 fail(document.fault(offset, format!("{name} must be a table: [{name}]")));
             } else {
-                let tables = ["disk", "s3", "unified"];
+                let tables = ["disk", "ism", "s3", "unified"];
                 fail(document.unknown(offset, &name, KEYS.iter().map(|k| k.name).chain(tables)));
             }
         }
@@ -163,7 +163,7 @@ fn typed(form: Form, value: &DeValue<'_>) -> Option<Value> {
         (Form::Count, DeValue::Integer(n)) => {
             u64::from_str_radix(n.as_str(), n.radix()).ok().map(Value::Count)
         }
-        (Form::List, DeValue::Array(items)) => {
+        (Form::List | Form::SecretList, DeValue::Array(items)) => {
             let texts = items.iter().map(|v| v.get_ref().as_str().map(str::to_owned));
             texts.collect::<Option<_>>().map(Value::List)
         }

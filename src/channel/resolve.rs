@@ -7,6 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::keys::{Form, KEYS};
+use super::playback::base_url;
 use super::raw::{Entry, Layer, Origin, Value};
 use super::{Channel, Name, S3, S3Keys, Setting, bucket, parse_rate, parse_size};
 use crate::error::{Error, Kind, Result};
@@ -93,6 +94,9 @@ impl Channel {
             read_timeout: values.need("read_timeout", between(second, 600 * second))?,
             disk_path: values.text("disk.path", parse_folder)?,
             s3: values.s3(look_up)?,
+            public_url: values.text("public_url", base_url)?,
+            smil_dialect: values.need("smil_dialect", str::parse)?,
+            ism: values.ism()?,
             effective: values.shown(),
         };
         if let (None, Some(entry)) = (&channel.username, PASSWORDS.iter().find_map(|k| values.all.get(*k))) {
@@ -153,7 +157,7 @@ impl Values {
         Error::new(Kind::Config, format!("{key} is missing")).context(&self.file)
     }
 
-    fn switch(&self, key: &str) -> bool {
+    pub(super) fn switch(&self, key: &str) -> bool {
         matches!(self.all.get(key), Some(Entry { value: Value::Switch(true), .. }))
     }
 
@@ -168,7 +172,7 @@ impl Values {
         })
     }
 
-    fn each<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Vec<T>> {
+    pub(super) fn each<T>(&self, key: &str, read: impl Fn(&str) -> Result<T>) -> Result<Vec<T>> {
         let Some(Entry { value: Value::List(items), origin }) = self.all.get(key) else {
             return Ok(Vec::new());
         };
@@ -189,7 +193,12 @@ impl Values {
 
     /// True if chunks go into a bucket: a key of `[s3]` was set, whichever.
     fn is_s3(&self) -> bool {
-        self.all.iter().any(|(name, entry)| is_of(name, "s3.*") && entry.is_set())
+        self.is_any_set("s3.*")
+    }
+
+    /// True if a person set one of these keys.
+    fn is_any_set(&self, keys: &str) -> bool {
+        self.all.iter().any(|(name, entry)| is_of(name, keys) && entry.is_set())
     }
 
     fn s3(&self, look_up: &dyn Fn(&SecretFrom) -> Result<Secret>) -> Result<Option<S3>> {
@@ -262,8 +271,8 @@ impl Values {
                 Form::SecretTable => name.split_once('.').is_some_and(|(table, _)| table == key.name),
                 _ => name == key.name,
             };
-            // Defaults of a store that is not used say nothing.
-            let idle = is_of(key.name, "s3.*") && !self.is_s3();
+            // Defaults of what is not used say nothing.
+            let idle = ["s3.*", "ism.*"].iter().any(|all| is_of(key.name, all) && !self.is_any_set(all));
             let used = |(name, entry): &(&String, &Entry)| self.is_used(name, &entry.origin);
             let entries = self.all.iter().filter(move |(name, _)| inside(name) && !idle).filter(used);
             entries.map(|(name, entry)| Setting {
@@ -284,7 +293,7 @@ fn is_of(name: &str, key: &str) -> bool {
 fn show(key: &str, form: Form, value: &Value) -> String {
     let quoted = |text: &str| toml::Value::from(text).to_string();
     match value {
-        _ if matches!(form, Form::Secret | Form::SecretTable) => "<redacted>".to_owned(),
+        _ if matches!(form, Form::Secret | Form::SecretList | Form::SecretTable) => "<redacted>".to_owned(),
         Value::Text(text) if key == "channel_url" => quoted(&without_query_values(text)),
         Value::Text(text) => quoted(text),
         Value::Switch(on) => on.to_string(),
@@ -335,7 +344,7 @@ fn parse_archive_size(text: &str) -> Result<Option<u64>> {
 }
 
 /// The text is in no message: it may hold a password or a token.
-fn parse_url(text: &str) -> Result<Url> {
+pub(super) fn parse_url(text: &str) -> Result<Url> {
     let url = Url::parse(text).map_err(|e| {
         Error::new(Kind::Config, format!("this is not a URL: {}", e.to_string().to_lowercase()))
     })?;
@@ -359,4 +368,17 @@ pub(super) fn parse_folder(text: &str) -> Result<PathBuf> {
         return Ok(path);
     }
     Err(Error::new(Kind::Config, format!("{text:?} is not an absolute path")))
+}
+
+/// A program: its name, or its path.
+pub(super) fn program(text: &str) -> Result<String> {
+    match text.trim() {
+        "" => Err(Error::new(Kind::Config, "the program has no name")
+            .hint("write its name, like \"unified_capture\", or its whole path")),
+        // Relative to what? cron and systemd start npvr in a folder of their own.
+        name if name.contains('/') && !name.starts_with('/') => {
+            Err(Error::new(Kind::Config, format!("{name:?} is neither a name nor an absolute path")))
+        }
+        name => Ok(name.to_owned()),
+    }
 }

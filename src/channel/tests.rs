@@ -174,6 +174,7 @@ fn later_layers_win_and_each_value_knows_its_origin() {
             "max_connections = 4 (default)",
             "max_rate = \"25MB/s\" (default)",
             "engine = \"native\" (default)",
+            "smil_dialect = \"classic\" (default)",
             "connect_timeout = \"PT10S\" (default)",
             "read_timeout = \"PT20S\" (default)",
             "headers.a = <redacted> (npvr.toml, line 4)",
@@ -434,5 +435,34 @@ proptest! {
     fn no_text_makes_it_panic(text in "\\PC{0,80}", value in "[\"\\[\\]{}=,.0-9a-zé\n -]{0,40}", which in 0..KEYS.len()) {
         let _ = resolve(&text, &text);
         let _ = resolve(&format!("{URL}{} = {value}", KEYS[which].name), "");
+    }
+}
+
+#[test]
+fn how_a_channel_is_played_back_is_read_and_its_options_are_shown_to_nobody() {
+    let c = channel("");
+    assert_eq!((c.public_url.is_none(), c.smil_dialect), (true, Dialect::Classic));
+    assert_eq!((c.ism.program.as_str(), c.ism.timeout), ("mp4split", Duration::from_secs(30)));
+    assert!(c.ism.options.is_empty() && c.ism.remix_url.is_none() && !c.ism.s3_keys);
+    let c = channel(
+        "public_url = \"https://cdn.example.com/npvr/\"\nsmil_dialect = \"continuous\"\n[ism]\nprogram = \"/opt/mp4split\"\n\
+         options = [\"--iss.key=hunter2:hunter2\"]\ntimeout = \"PT5S\"\nremix_url = \"http://remix\"\ns3_keys = true\n",
+    );
+    assert_eq!(c.public_url.as_ref().map(Url::as_str), Some("https://cdn.example.com/npvr/"));
+    assert_eq!((c.smil_dialect, c.ism.timeout), (Dialect::Continuous, Duration::from_secs(5)));
+    assert_eq!(c.ism.options, [Secret::new("--iss.key=hunter2:hunter2")]);
+    assert!(c.ism.s3_keys && c.ism.remix_url.is_some());
+    let shown = format!("{c:?} {:?}", c.ism);
+    assert!(shown.contains("ism.options") && !shown.contains("hunter2"), "{shown}");
+    for (text, said) in [
+        ("public_url = \"https://a/?hunter2\"", "line 2: public_url: paths are put behind it"),
+        ("public_url = \"https://joe:hunter2@a/\"", "line 2: public_url: a user or password"),
+        ("smil_dialect = \"clasic\"", "line 2: smil_dialect: \"clasic\" is not a dialect of playlists"),
+        ("[ism]\noptions = [\"hunter2\"]", "line 3: ism.options: an option begins with --"),
+        ("[ism]\ntimeout = \"PT5M\"", "line 3: ism.timeout: PT5M is not from PT1S to PT1M50S"),
+        ("[ism]\nprogram = \"bin/mp4split\"", "line 3: ism.program: \"bin/mp4split\" is neither a name nor"),
+    ] {
+        let (what, _) = error(text);
+        assert!(what.contains(said) && !what.contains("hunter2"), "{text}: {what}");
     }
 }

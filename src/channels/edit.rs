@@ -104,7 +104,7 @@ fn typed(key: &Key, text: &str) -> Result<Value> {
         Form::Text | Form::Secret => Value::from(text),
         Form::Switch => Value::from(text.parse::<bool>().map_err(|_| fail("true or false"))?),
         Form::Count => Value::from(text.parse::<i64>().map_err(|_| fail("a whole number"))?),
-        Form::List => {
+        Form::List | Form::SecretList => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Value::Array(items.collect::<Array>())
         }

@@ -1,5 +1,6 @@
 //! `npvr check`: the cron job.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,10 +10,11 @@ use super::out;
 use super::site::{Places, Site};
 use crate::capture::{BEFORE_THE_ARCHIVE, Captured};
 use crate::check::{ChannelReport, Done, Options, check, shortages};
-use crate::clock::Tick;
-use crate::error::Result;
+use crate::clock::{self, Tick};
+use crate::error::{Context, Result};
 use crate::grid::Cell;
 use crate::ledger::Gap;
+use crate::metrics;
 use crate::plan::{Action, Decision, Standing, urgency};
 use crate::time::{Range, human_duration, parse_duration};
 use crate::words::{counted, human_bytes};
@@ -40,17 +42,30 @@ pub(crate) struct Args {
     /// Go on, one check every so often, for windows that are shorter than cron's minute
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, conflicts_with = "dry_run")]
     every: Option<Duration>,
+    /// Write what monitoring reads into this file after each check, for the textfile collector of node_exporter
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    textfile: Option<PathBuf>,
 }
 
 pub(crate) async fn run(args: Args, places: &Places) -> Result<Exit> {
     let site = Site::open(places)?;
-    let Some(every) = args.every else { return once(&args, &site).await };
+    let Some(every) = args.every else { return once_and_measured(&args, &site).await };
     loop {
         let began = Tick::now();
         // What fails in one round is told, and the next round goes on; only a site that cannot be used ends the loop.
-        once(&args, &site).await?;
+        once_and_measured(&args, &site).await?;
         tokio::time::sleep(every.saturating_sub(began.elapsed())).await;
     }
+}
+
+/// A check, and what monitoring wants to know after it, however it ended. A file that cannot be written stops nothing.
+async fn once_and_measured(args: &Args, site: &Site) -> Result<Exit> {
+    let exit = once(args, site).await;
+    let Some(file) = &args.textfile else { return exit };
+    let written = site.metrics(clock::now()).and_then(|families| metrics::write(file, &families));
+    let Err(error) = written.context("textfile") else { return exit };
+    out::complain_of(&error);
+    exit.map(|_| Exit::Problem)
 }
 
 async fn once(args: &Args, site: &Site) -> Result<Exit> {

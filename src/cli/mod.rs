@@ -30,8 +30,8 @@ use clap::{Parser, Subcommand};
 
 use self::exit::Exit;
 use self::site::Places;
-use crate::capture::BECOME;
 use crate::error::{Context, Result};
+use crate::program::BECOME;
 
 /// Turns live channels into a permanent archive, from a cron line.
 #[derive(Debug, Parser)]

@@ -1,7 +1,7 @@
 //! `npvr become-program`: not for people. npvr starts itself by it, to run another program that ends when npvr does.
 
-use crate::capture::become_program;
 use crate::error::Result;
+use crate::program::become_program;
 
 use super::exit::Exit;
 

@@ -11,6 +11,7 @@ use crate::channels::{Channels, Env};
 use crate::check::Options;
 use crate::error::{Context, Error, Result};
 use crate::ledger::{Report, SqliteLedger};
+use crate::metrics;
 use crate::prune;
 use crate::time::{Range, Time};
 use crate::verify;
@@ -102,6 +103,15 @@ impl Site {
             }
         }
         Ok(found)
+    }
+
+    /// What monitoring wants to know of all channels. Files that cannot be used are counted; who checks complains of them.
+    pub(super) fn metrics(&self, now: Time) -> Result<Vec<metrics::Family>> {
+        // A configuration of which nothing can be read is one more thing that monitoring has to hear of.
+        let loaded = self.channels.load_all().unwrap_or_else(|e| vec![Err(e)]);
+        let all = loaded.len();
+        let usable: Vec<Channel> = loaded.into_iter().flatten().collect();
+        metrics::archive(&self.place, &usable, all - usable.len(), now)
     }
 
     /// The configuration, for those who read it again and again.

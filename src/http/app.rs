@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::Metrics;
 use super::tasks::Tasks;
 use crate::capture::Workplace;
 use crate::channel::Channel;
@@ -45,6 +46,10 @@ pub struct App {
     pub configuration: Channels,
     /// What the operator chose.
     pub options: Options,
+    /// What the server counts of itself.
+    pub metrics: Metrics,
+    /// Held while somebody looks whether requests can be answered.
+    pub(super) looking: Arc<tokio::sync::Mutex<()>>,
     /// Verifications and prunes that somebody asked for.
     pub tasks: Tasks,
     /// Held by who changes the configuration.
@@ -70,8 +75,9 @@ impl App {
     /// Reads nothing yet.
     pub fn new(place: Arc<Workplace>, configuration: Channels, options: Options) -> App {
         let (catalogue, stores) = (Mutex::new(None), Mutex::new(HashMap::new()));
+        let (metrics, looking) = (Metrics::default(), Arc::default());
         let (tasks, changing) = (Tasks::default(), Mutex::default());
-        App { place, configuration, options, tasks, changing, catalogue, stores }
+        App { place, configuration, options, metrics, looking, tasks, changing, catalogue, stores }
     }
 
     /// The moment, for every decision that needs one.

@@ -10,12 +10,18 @@
 mod answer;
 mod app;
 mod base;
+mod byte_range;
+mod chunk;
 mod guard;
+mod health;
+mod ism;
+mod metrics;
 mod reference;
 mod refusal;
 mod request;
 mod routes;
 mod server;
+mod smil;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -23,6 +29,7 @@ mod tests;
 pub use answer::{Answer, Body};
 pub use app::{App, Loaded, Options};
 pub use base::Base;
+pub use metrics::Metrics;
 pub use refusal::{Refusal, Style};
 pub use request::Request;
 pub use routes::{Access, Routes};

@@ -6,7 +6,8 @@ use futures_util::future::BoxFuture;
 use http::header::ALLOW;
 use http::{Method, StatusCode};
 
-use super::{Answer, App, Refusal, Request, Style, guard, reference};
+use super::{Answer, App, Refusal, Request, Style, chunk, guard, health, ism, metrics, reference, smil};
+use crate::clock::Tick;
 use crate::error::{Error, Kind, Result};
 
 /// What comes of a request.
@@ -33,7 +34,7 @@ struct Endpoint {
 
 /// Everything at one path.
 struct Place {
-    pattern: String,
+    pattern: Arc<str>,
     endpoints: Vec<Endpoint>,
 }
 
@@ -53,7 +54,12 @@ impl Routes {
     /// [`Kind::Invalid`] for patterns that contradict each other: a mistake in the program.
     pub fn new() -> Result<Routes> {
         let mut routes = Routes::default();
+        chunk::routes(&mut routes);
+        health::routes(&mut routes);
+        ism::routes(&mut routes);
+        metrics::routes(&mut routes);
         reference::routes(&mut routes);
+        smil::routes(&mut routes);
         match routes.mistakes.first() {
             Some(mistake) => Err(Error::new(Kind::Invalid, mistake.clone())),
             None => Ok(routes),
@@ -82,19 +88,27 @@ impl Routes {
     }
 
     fn place(&mut self, pattern: &str) -> usize {
-        if let Some(at) = self.places.iter().position(|place| place.pattern == pattern) {
+        if let Some(at) = self.places.iter().position(|place| *place.pattern == *pattern) {
             return at;
         }
         let at = self.places.len();
         if let Err(e) = self.router.insert(pattern, at) {
             self.mistakes.push(format!("route {pattern}: {e}"));
         }
-        self.places.push(Place { pattern: pattern.to_owned(), endpoints: Vec::new() });
+        self.places.push(Place { pattern: pattern.into(), endpoints: Vec::new() });
         at
     }
 
-    /// The answer to a request. Never fails: what cannot be answered is refused.
-    pub async fn answer(&self, app: &Arc<App>, mut request: Request) -> Answer {
+    /// The answer to a request, which is counted. Never fails: what cannot be answered is refused.
+    pub async fn answer(&self, app: &Arc<App>, request: Request) -> Answer {
+        let (began, method) = (Tick::now(), request.method.clone());
+        let route = self.router.at(&request.path).ok().map(|matched| &self.places[*matched.value].pattern);
+        let answer = self.handle(app, request).await;
+        app.metrics.answered(route, &method, answer.status, began.elapsed());
+        answer
+    }
+
+    async fn handle(&self, app: &Arc<App>, mut request: Request) -> Answer {
         let found = self.find(&mut request);
         let request = Arc::new(request);
         let (endpoint, is_head) = match found {

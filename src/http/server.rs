@@ -23,7 +23,8 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::{Answer, App, Base, Body, Refusal, Request, Routes, Style};
+use super::{Answer, App, Base, Body, Metrics, Refusal, Request, Routes, Style};
+use crate::clock::Tick;
 use crate::error::{Error, Kind};
 
 /// What a client may take of the server.
@@ -88,13 +89,14 @@ pub async fn serve(
         http.timer(TokioTimer::new())
             .header_read_timeout(shared.limits.header_time)
             .max_buf_size(shared.limits.header_bytes);
+        let connected = Metrics::connected(&shared.app);
         let shared = Arc::clone(&shared);
         let service = service_fn(move |request| handle(Arc::clone(&shared), peer, request));
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             // What goes wrong with a connection is the client's: there is nobody to tell.
             let _ = connection.await;
-            drop(place);
+            drop((place, connected));
         });
     }
     drop(listener);
@@ -127,11 +129,25 @@ async fn handle(
     peer: SocketAddr,
     incoming: hyper::Request<Wire>,
 ) -> Result<Response, Infallible> {
+    let (began, method) = (Tick::now(), incoming.method().clone());
     let answered = AssertUnwindSafe(answer(&shared, peer, incoming.map(Bytes::new))).catch_unwind().await;
-    Ok(respond(answered.unwrap_or_else(|_| Answer::empty(StatusCode::INTERNAL_SERVER_ERROR))))
+    let cut_short = |status| shared.app.metrics.answered(None, &method, status, began.elapsed());
+    Ok(respond(match answered {
+        Ok(Ok(answer)) => answer,
+        // What the routes did not come to an end with, they did not count.
+        Ok(Err(refused)) => {
+            cut_short(refused.status);
+            refused
+        }
+        Err(_) => {
+            cut_short(StatusCode::INTERNAL_SERVER_ERROR);
+            Answer::empty(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }))
 }
 
-async fn answer(shared: &Shared, peer: SocketAddr, incoming: Incoming) -> Answer {
+/// What the routes answer, or else what is said where they did not come to that.
+async fn answer(shared: &Shared, peer: SocketAddr, incoming: Incoming) -> Result<Answer, Answer> {
     let (head, body) = incoming.into_parts();
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let mut request = Request::new(head.method, target, head.headers, bytes::Bytes::new());
@@ -144,13 +160,16 @@ async fn answer(shared: &Shared, peer: SocketAddr, incoming: Incoming) -> Answer
     request.body = match read {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => {
-            return refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large, or was cut", &request);
+            let what = "the body is too large, or was cut";
+            return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, what, &request));
         }
-        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in time", &request),
+        Err(_) => {
+            return Err(refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in time", &request));
+        }
     };
     let asked = request.clone();
     let answered = tokio::time::timeout(limits.answer_time, shared.routes.answer(&shared.app, request)).await;
-    answered.unwrap_or_else(|_| refused(StatusCode::GATEWAY_TIMEOUT, "the answer took too long", &asked))
+    answered.map_err(|_| refused(StatusCode::GATEWAY_TIMEOUT, "the answer took too long", &asked))
 }
 
 fn refused(status: StatusCode, what: &str, request: &Request) -> Answer {

@@ -29,8 +29,8 @@ pub use ids::{HoldId, JobId};
 pub use keeping::{Garbage, Hold, Kept};
 pub use records::{Record, read_records};
 pub use rows::{
-    CellRow, Claimed, Commit, Coverage, Gap, GapRow, JobFilter, JobRow, JobStats, Outcome, Report, State,
-    Stored, TrackRow,
+    CellRow, Claimed, Commit, Coverage, Gap, GapRow, Head, JobBrief, JobFilter, JobRow, JobStats, Outcome,
+    Report, Shelved, State, Stored, TrackRow,
 };
 pub use sqlite::SqliteLedger;
 
@@ -56,6 +56,14 @@ pub const MAX_LOG_BYTES: usize = 64 * 1024;
 /// - a complete cell stays complete, with the same object, until it is discarded, or found to be spoilt;
 /// - a stored object is either in a row or garbage, never both.
 pub trait Ledger: Send + Sync {
+    /// How often the channel's cells, gaps and holds have changed: what was read of them at one count is still right while the
+    /// count is the same, whoever writes. Checkpoints and reading back do not count. 0 for an unknown channel. It means
+    /// something only for as long as the ledger is open: an import begins anew.
+    fn changes(&self, channel: &str) -> Result<u64>;
+
+    /// What is known of each channel as a whole, by name.
+    fn heads(&self) -> Result<Vec<Head>>;
+
     /// Remembers that `channel` is archived, and from when on: the archive answers for every instant from there on. The
     /// first call keeps `since`; a later one moves it back if it is earlier, never forward. Returns what is kept.
     fn open_channel(&self, channel: &str, since: Time, now: Time) -> Result<Time>;
@@ -85,10 +93,13 @@ pub trait Ledger: Send + Sync {
     /// channel's `chunk_duration` was changed.
     fn cells(&self, channel: &str, within: Range) -> Result<Vec<CellRow>>;
 
+    /// The same, of each row only what playlists and pictures need: for those who ask often.
+    fn shelf(&self, channel: &str, within: Range) -> Result<Vec<Shelved>>;
+
     /// The next `limit` rows after `after`, or the first ones, by start, then end: for a walk over all of them.
     fn page(&self, channel: &str, after: Option<Cell>, limit: u32) -> Result<Vec<CellRow>>;
 
-    /// The same, of each row only what retention needs.
+    /// The next `limit` rows after `after`, or the first ones, in the same order; of each row only what retention needs.
     fn oldest(&self, channel: &str, after: Option<Cell>, limit: u32) -> Result<Vec<Kept>>;
 
     /// The row of one cell.
@@ -148,8 +159,15 @@ pub trait Ledger: Send + Sync {
     /// Jobs, the newest first.
     fn jobs(&self, filter: &JobFilter) -> Result<Vec<JobRow>>;
 
+    /// The latest job of each channel that ever had one, by the channel's name.
+    fn latest_jobs(&self) -> Result<Vec<JobRow>>;
+
     /// One job.
     fn job(&self, id: JobId) -> Result<Option<JobRow>>;
+
+    /// The jobs of `channel` that began at or after `since`, the newest first, of each only what is counted. It reads no more
+    /// jobs than it returns, however many there are.
+    fn recent_jobs(&self, channel: &str, since: Time) -> Result<Vec<JobBrief>>;
 
     /// What `status` shows of the cells that touch `within`, counted in the database.
     fn report(&self, channel: &str, within: Range) -> Result<Report>;
@@ -229,6 +247,9 @@ pub trait Ledger: Send + Sync {
     /// Writes a copy of one moment to `to`, from which a ledger of the same kind can be restored, while others go on writing.
     /// Whole or not at all. [`crate::error::Kind::Usage`] if `to` is there and `replace` is false.
     fn backup(&self, to: &Path, replace: bool) -> Result<()>;
+
+    /// How much room the database takes by now, in bytes.
+    fn size_bytes(&self) -> Result<u64>;
 
     /// What is wrong with the database itself, a sentence each: it reads all of it.
     fn problems(&self) -> Result<Vec<String>>;

@@ -136,6 +136,38 @@ pub struct CellRow {
     pub verified: Option<Time>,
 }
 
+/// What is known of a channel beside its cells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Its name.
+    pub channel: String,
+    /// How often its cells, gaps and holds have changed; see [`super::Ledger::changes`].
+    pub changes: u64,
+    /// From when on it is archived; `None` if it was never opened.
+    pub since: Option<Time>,
+    /// Up to the end of which cell it is pruned.
+    pub pruned: Option<Time>,
+    /// When the last check saw its source; see [`super::Ledger::observed`].
+    pub checked: Option<Time>,
+}
+
+/// A cell as playlists and pictures see it: a row without its texts, for they want hundreds at once, and often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shelved {
+    /// Which cell.
+    pub cell: Cell,
+    /// How far it is.
+    pub state: State,
+    /// How much of it is stored, under [`Cell::key`]; `None`: nothing.
+    pub stored: Option<Coverage>,
+    /// True if another attempt will come, so that more of it may be stored one day.
+    pub retry: bool,
+    /// The length of its object in bytes; 0 if nothing of it is stored.
+    pub bytes: u64,
+    /// The last job that worked on it.
+    pub job: Option<JobId>,
+}
+
 /// Media that a cell lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Gap {
@@ -247,15 +279,44 @@ pub struct JobRow {
     pub exit_code: Option<i32>,
 }
 
-/// Which jobs are asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is counted of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JobBrief {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it began.
+    pub started: Time,
+    /// When it ended; `None` while it runs.
+    pub ended: Option<Time>,
+    /// What it did.
+    pub stats: JobStats,
+}
+
+/// Which jobs are asked for. The default asks for none: `limit` is 0.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobFilter {
     /// Only those of this channel.
     pub channel: Option<String>,
-    /// Only those that have not ended.
-    pub running_only: bool,
+    /// Only those that ended like this; empty: all.
+    pub outcomes: Vec<Outcome>,
+    /// Only those whose cell touches this range.
+    pub touching: Option<Range>,
+    /// Only those with a lower number: the next page, if this is the last number of the one before.
+    pub before: Option<JobId>,
     /// At most so many.
     pub limit: u32,
+}
+
+impl JobFilter {
+    /// The latest jobs, of a channel or of all.
+    pub fn latest(channel: Option<&str>, limit: u32) -> Self {
+        Self { channel: channel.map(str::to_owned), limit, ..Self::default() }
+    }
+
+    /// Those that have not ended, of a channel or of all.
+    pub fn running(channel: Option<&str>, limit: u32) -> Self {
+        Self { outcomes: vec![Outcome::Running], ..Self::latest(channel, limit) }
+    }
 }
 
 /// A channel's cells in numbers.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     CellRow, Claimed, Commit, Coverage, Gap, HoldId, JobFilter, JobId, JobStats, Kept, Ledger, MAX_LOG_BYTES,
-    Outcome, Record, Report, State, Stored,
+    Outcome, Record, Report, Shelved, State, Stored,
 };
 use crate::error::{Error, Kind, Result};
 use crate::grid::{Cell, Grid};
@@ -44,11 +44,15 @@ macro_rules! ledger_suite {
             a_lost_cell_is_news_once_and_keeps_what_is_stored
             gaps_keep_the_time_of_their_first_record
             cells_that_touch_a_range_are_found_whatever_their_length
+            a_shelf_says_what_the_rows_say
+            what_shows_of_a_channel_is_counted_when_it_changes_and_nothing_else_is
             a_refused_commit_changes_nothing
             a_cell_off_the_second_is_refused
             channels_do_not_see_each_other
             a_log_keeps_its_last_lines
             jobs_are_listed_newest_first
+            jobs_are_found_by_outcome_cell_and_page
+            recent_jobs_are_those_that_began_since_then
             a_report_counts_every_state
             what_one_handle_writes_the_other_reads
             a_handle_that_is_dropped_midway_leaves_the_cell_to_the_next
@@ -65,6 +69,7 @@ macro_rules! ledger_suite {
             an_object_without_a_row_is_adopted_once
             everything_that_is_exported_is_imported_again
             an_import_is_whole_or_not_at_all
+            a_ledger_says_how_much_room_it_takes
             a_backup_is_of_one_moment_while_cells_are_claimed
             eight_threads_claim_each_cell_once_and_lose_no_job
             eight_threads_on_one_cell_leave_one_running_job
@@ -344,7 +349,87 @@ pub(super) fn cells_that_touch_a_range_are_found_whatever_their_length<F: Fixtur
         let expected: Vec<Cell> =
             all.iter().copied().filter(|c| !c.range().intersect(within).is_empty()).collect();
         assert_eq!(found, expected, "{within}");
+        let shelf: Vec<Cell> = ledger.shelf(NEWS, within).unwrap().into_iter().map(|s| s.cell).collect();
+        assert_eq!(shelf, expected, "{within}");
     }
+}
+
+pub(super) fn a_shelf_says_what_the_rows_say<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let all = Range::new(Time::EPOCH, Time::MAX);
+    assert_eq!(ledger.shelf(NEWS, all).unwrap(), []);
+    archive(&*ledger, 0, Coverage::Complete);
+    archive(&*ledger, 1, Coverage::Partial);
+    let part = archive(&*ledger, 2, Coverage::Partial);
+    ledger.spoil(NEWS, cell(2), &part, "it is not there", t(901)).unwrap();
+    archive(&*ledger, 3, Coverage::Partial);
+    claim(&*ledger, cell(3), t(902));
+    ledger.lose(NEWS, cell(4), &[], "expired", t(0)).unwrap();
+    let (job, _) = claim(&*ledger, cell(5), t(903));
+    let partial = stored(Coverage::Partial, 5);
+    ledger.commit(job, t(904), &Commit { retry_at: Some(t(999)), ..commit(&partial, &[]) }).unwrap();
+    ledger.claim("sports", cell(6), "native", t(0), "h", 1).unwrap();
+    let shelf = ledger.shelf(NEWS, all).unwrap();
+    let of = |row: &CellRow| (row.cell, row.state, row.stored.as_ref().map(|s| s.coverage), row.job);
+    let rows = ledger.cells(NEWS, all).unwrap();
+    let shown = |s: &Shelved| (s.cell, s.state, s.stored, s.job);
+    assert_eq!(shelf.iter().map(shown).collect::<Vec<_>>(), rows.iter().map(of).collect::<Vec<_>>());
+    assert_eq!(shelf.iter().map(|s| s.bytes).collect::<Vec<_>>(), [1_000, 1_000, 0, 1_000, 0, 1_000]);
+    let retried: Vec<bool> = shelf.iter().map(|s| s.retry).collect();
+    assert_eq!(retried, [false, false, true, true, false, true], "nothing changes a cell that has no retry");
+}
+
+pub(super) fn what_shows_of_a_channel_is_counted_when_it_changes_and_nothing_else_is<F: Fixture>() {
+    let fixture = F::new();
+    let (ledger, other) = (fixture.open(), fixture.open());
+    let last = std::cell::Cell::new(0);
+    let grows = |what: &str| {
+        let now = ledger.changes(NEWS).unwrap();
+        assert!(now > last.replace(now), "{what}");
+    };
+    let stays = |what: &str| assert_eq!(ledger.changes(NEWS).unwrap(), last.get(), "{what}");
+    stays("there is no such channel");
+    other.open_channel(NEWS, t(0), t(0)).unwrap();
+    other.observe(NEWS, "{}", t(3)).unwrap();
+    stays("nothing of it is archived");
+    let (job, _) = claim(&*other, cell(0), t(1));
+    grows("claim");
+    other.checkpoint(job, "half", JobStats::default()).unwrap();
+    other.append_log(job, "a line\n").unwrap();
+    stays("checkpoint");
+    other.fail(job, t(2), "x", Some(t(3)), JobStats::default()).unwrap();
+    grows("fail");
+    let (job, _) = claim(&*other, cell(0), t(4));
+    let partial = stored(Coverage::Partial, 0);
+    other.commit(job, t(5), &commit(&partial, &[gap(t(0), t(1))])).unwrap();
+    grows("commit");
+    other.verified(NEWS, cell(0), &partial, t(6)).unwrap();
+    stays("reading back");
+    other.spoil(NEWS, cell(0), &partial, "gone", t(7)).unwrap();
+    grows("spoil");
+    other.adopt(NEWS, cell(0), &partial, b"index", &[gap(t(0), t(1))], t(8)).unwrap();
+    grows("adopt");
+    other.lose(NEWS, cell(1), &[], "expired", t(9)).unwrap();
+    grows("lose");
+    other.lose(NEWS, cell(1), &[], "expired", t(9)).unwrap();
+    stays("lost already");
+    let hold = other.hold(NEWS, cell(9).range(), None, None, t(10)).unwrap();
+    grows("hold");
+    other.release_hold(hold).unwrap();
+    grows("no hold");
+    other.claim("sports", cell(0), "native", t(0), "h", 1).unwrap();
+    stays("another channel");
+    other.discard(NEWS, &[cell(0)], "old", t(11)).unwrap();
+    grows("discard");
+    let heads = ledger.heads().unwrap();
+    assert_eq!(heads.iter().map(|h| h.channel.as_str()).collect::<Vec<_>>(), [NEWS, "sports"]);
+    let news = &heads[0];
+    assert_eq!(
+        (news.changes, news.since, news.pruned, news.checked),
+        (last.get(), Some(t(0)), Some(cell(0).end()), Some(t(3)))
+    );
+    assert_eq!((heads[1].since, heads[1].checked), (None, None));
 }
 
 pub(super) fn a_refused_commit_changes_nothing<F: Fixture>() {
@@ -425,19 +510,85 @@ pub(super) fn jobs_are_listed_newest_first<F: Fixture>() {
     let ids: Vec<JobId> = (0..4).map(|n| claim(&*ledger, cell(n), t(n)).0).collect();
     ledger.release(ids[3], t(5), JobStats::default()).unwrap();
     ledger.claim("sports", cell(0), "unified", t(6), "host-2", 1).unwrap();
-    let list = |channel: Option<&str>, running_only, limit| {
-        let filter = JobFilter { channel: channel.map(str::to_owned), running_only, limit };
+    let list = |filter: JobFilter| {
         ledger.jobs(&filter).unwrap().into_iter().map(|j| (j.channel, j.cell)).collect::<Vec<_>>()
     };
     let news = |n| (NEWS.to_owned(), cell(n));
-    assert_eq!(list(Some(NEWS), false, 3), [news(3), news(2), news(1)]);
-    assert_eq!(list(Some(NEWS), true, 9), [news(2), news(1), news(0)]);
-    assert_eq!(list(None, true, 2), [("sports".to_owned(), cell(0)), news(2)]);
-    assert_eq!(list(None, false, 9).len(), 5);
+    assert_eq!(list(JobFilter::latest(Some(NEWS), 3)), [news(3), news(2), news(1)]);
+    assert_eq!(list(JobFilter::running(Some(NEWS), 9)), [news(2), news(1), news(0)]);
+    assert_eq!(list(JobFilter::running(None, 2)), [("sports".to_owned(), cell(0)), news(2)]);
+    assert_eq!(list(JobFilter::latest(None, 9)).len(), 5);
+    assert_eq!(list(JobFilter::default()), []);
     let job = ledger.job(ids[0]).unwrap().unwrap();
     assert_eq!((job.engine.as_str(), job.host.as_str(), job.pid), ("native", "host-1", 4711));
     assert_eq!((job.started, job.ended, job.outcome), (t(0), None, Outcome::Running));
     assert_eq!(ledger.job(JobId::new(999)).unwrap(), None);
+}
+
+pub(super) fn jobs_are_found_by_outcome_cell_and_page<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let ids: Vec<JobId> = (0..6).map(|n| claim(&*ledger, cell(n % 3), t(n)).0).collect();
+    ledger.fail(ids[5], t(9), "x", None, JobStats::default()).unwrap();
+    ledger.release(ids[4], t(9), JobStats::default()).unwrap();
+    ledger.claim("sports", cell(1), "native", t(10), "h", 1).unwrap();
+    let list = |filter: &JobFilter| {
+        ledger.jobs(filter).unwrap().iter().map(|j| j.id.get() - ids[0].get()).collect::<Vec<_>>()
+    };
+    let of = |outcomes: &[Outcome]| JobFilter { outcomes: outcomes.to_vec(), ..JobFilter::latest(None, 9) };
+    assert_eq!(list(&of(&[Outcome::Died])), [2, 1, 0]);
+    assert_eq!(list(&of(&[Outcome::Died, Outcome::Failed, Outcome::Running])), [6, 5, 3, 2, 1, 0]);
+    assert_eq!(list(&of(&[Outcome::Failed, Outcome::Failed])), [5], "named twice, found once");
+    assert_eq!(list(&of(&[Outcome::Complete])), [0; 0]);
+    assert_eq!(list(&JobFilter { limit: 2, ..of(&[Outcome::Died, Outcome::Piece]) }), [4, 2]);
+    let page = |before: usize| JobFilter { before: Some(ids[before]), ..JobFilter::latest(None, 2) };
+    assert_eq!((list(&page(4)), list(&page(2)), list(&page(0))), (vec![3, 2], vec![1, 0], vec![]));
+    let touching = |range| JobFilter { touching: Some(range), ..JobFilter::latest(None, 9) };
+    let middle = cell(1);
+    assert_eq!(list(&touching(middle.range())), [6, 4, 1]);
+    let edge = Range::new(middle.end().offset_ns(-1), middle.end().offset_ns(1));
+    assert_eq!(list(&touching(edge)), [6, 5, 4, 2, 1]);
+    assert_eq!(list(&touching(Range::new(middle.start(), middle.start()))), [0; 0]);
+    let all = JobFilter {
+        channel: Some(NEWS.to_owned()),
+        outcomes: vec![Outcome::Died, Outcome::Piece],
+        touching: Some(middle.range()),
+        before: Some(ids[4]),
+        limit: 9,
+    };
+    assert_eq!(list(&all), [1]);
+    let latest = ledger.latest_jobs().unwrap();
+    let latest: Vec<_> = latest.iter().map(|j| (j.channel.as_str(), j.id.get() - ids[0].get())).collect();
+    assert_eq!(latest, [(NEWS, 5), ("sports", 6)]);
+}
+
+pub(super) fn recent_jobs_are_those_that_began_since_then<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let (old, _) = claim(&*ledger, cell(0), t(0));
+    archive(&*ledger, 1, Coverage::Complete);
+    claim(&*ledger, cell(2), t(600));
+    ledger.claim("sports", cell(0), "native", t(600), "host-1", 1).unwrap();
+    ledger.fail(old, t(900), "x", None, JobStats::default()).unwrap();
+    let briefs = ledger.recent_jobs(NEWS, t(300)).unwrap();
+    let told: Vec<_> = briefs.iter().map(|b| (b.outcome, b.started, b.ended.is_some())).collect();
+    assert_eq!(told, [(Outcome::Running, t(600), false), (Outcome::Complete, t(300), true)]);
+    assert_eq!(briefs[1].stats, JobStats { bytes: 1_200, segments: 150, retries: 2 });
+    assert_eq!(ledger.recent_jobs(NEWS, t(0)).unwrap().len(), 3, "the one that began then counts");
+    assert_eq!(ledger.recent_jobs(NEWS, t(601)).unwrap(), []);
+    assert_eq!(ledger.recent_jobs("films", t(0)).unwrap(), []);
+}
+
+pub(super) fn a_ledger_says_how_much_room_it_takes<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let before = ledger.size_bytes().unwrap();
+    let (job, _) = claim(&*ledger, cell(0), t(0));
+    for _ in 0..20 {
+        ledger.append_log(job, &"x".repeat(50_000)).unwrap();
+    }
+    let after = ledger.size_bytes().unwrap();
+    assert!(before > 0 && after > before + 50_000, "{before} {after}");
 }
 
 pub(super) fn a_report_counts_every_state<F: Fixture>() {
@@ -562,7 +713,7 @@ pub(super) fn old_jobs_are_forgotten_where_no_row_is<F: Fixture>() {
     assert_eq!(ledger.forget_jobs(NEWS, t(300)).unwrap(), 0);
     assert_eq!(ledger.log(JobId::new(1)).unwrap(), None);
     assert_eq!(ledger.forget_jobs(NEWS, Time::MAX).unwrap(), 2);
-    let filter = JobFilter { channel: None, running_only: false, limit: 9 };
+    let filter = JobFilter::latest(None, 9);
     let left: Vec<JobId> = ledger.jobs(&filter).unwrap().iter().map(|j| j.id).collect();
     assert_eq!(left, [running, JobId::new(3)]);
     ledger.fail(running, t(901), "x", None, JobStats::default()).unwrap();
@@ -645,7 +796,7 @@ pub(super) fn a_cell_whose_object_is_being_deleted_is_not_claimed<F: Fixture>() 
     ledger.discard(NEWS, &[cell(0)], "old", t(9)).unwrap();
     assert_eq!(ledger.claim(NEWS, cell(0), "native", t(10), "h", 1).unwrap(), Claimed::Deleting);
     assert_eq!(ledger.cell(NEWS, cell(0)).unwrap(), None);
-    assert_eq!(ledger.jobs(&JobFilter { channel: None, running_only: true, limit: 9 }).unwrap(), []);
+    assert_eq!(ledger.jobs(&JobFilter::running(None, 9)).unwrap(), []);
     assert!(!ledger.adopt(NEWS, cell(0), &stored(Coverage::Complete, 0), b"index", &[], t(10)).unwrap());
     ledger.forget(NEWS, &[cell(0).key(NEWS)]).unwrap();
     claim(&*ledger, cell(0), t(11));
@@ -948,7 +1099,7 @@ pub(super) fn eight_threads_on_one_cell_leave_one_running_job<F: Fixture>() {
         claimers.into_iter().map(|c| c.join().unwrap()).sum()
     });
     assert_eq!(committed, 1);
-    let filter = JobFilter { channel: None, running_only: true, limit: 9 };
+    let filter = JobFilter::running(None, 9);
     assert_eq!(ledger.jobs(&filter).unwrap(), []);
     assert_eq!(row(&*ledger, 0).state, State::Complete);
 }

@@ -4,6 +4,7 @@
 //! check. Field names and meanings are stable: `schema` grows when one changes.
 
 mod holds;
+mod seen;
 mod strip;
 
 use std::collections::BTreeSet;
@@ -17,11 +18,12 @@ use crate::channel::Channel;
 use crate::error::Result;
 use crate::grid::Cell;
 use crate::ledger::{CellRow, GapRow, JobFilter, JobId, JobRow, Outcome, State};
-use crate::plan::{Outlook, Risk};
+use crate::plan::Risk;
 use crate::store::Space;
 use crate::time::{Range, Time};
 
 pub use holds::{Held, held, holds};
+pub(crate) use seen::Seen;
 pub use strip::Slot;
 
 /// How many slots a coverage strip has.
@@ -188,10 +190,10 @@ fn low_space(place: &Workplace, channels: &[Channel]) -> Vec<LowSpace> {
 /// # Errors
 /// Those of the ledger.
 pub fn jobs(place: &Workplace, channels: &[String], limit: u32) -> Result<Vec<Job>> {
-    let of = |channel: Option<String>| place.ledger.jobs(&JobFilter { channel, running_only: false, limit });
+    let of = |channel: Option<&str>| place.ledger.jobs(&JobFilter::latest(channel, limit));
     let mut rows = match channels {
         [] => of(None)?,
-        names => names.iter().map(|n| of(Some(n.clone()))).collect::<Result<Vec<_>>>()?.concat(),
+        names => names.iter().map(|n| of(Some(n))).collect::<Result<Vec<_>>>()?.concat(),
     };
     rows.sort_by_key(|job| std::cmp::Reverse(job.id));
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -202,8 +204,7 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
     let name = channel.name.as_str();
     let ledger = place.ledger.as_ref();
     let since = ledger.since(name)?;
-    let observed = ledger.observed(name)?;
-    let outlook = Outlook::read(observed.as_ref().map(|(_, text)| text.as_str()));
+    let seen = Seen::read(ledger, name)?;
     let kept = Range::new(now.minus(channel.archive_length), Time::MAX);
     let mut rows = ledger.cells(name, kept)?;
     let gaps: Vec<Gap> = ledger.gaps(name, kept)?.into_iter().filter_map(gap).collect();
@@ -213,30 +214,23 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
             row.state = State::Complete;
         }
     }
-    let running =
-        ledger.jobs(&JobFilter { channel: Some(name.to_owned()), running_only: true, limit: 100 })?;
+    let running = ledger.jobs(&JobFilter::running(Some(name), 100))?;
     // What was pruned by size is younger than the retention, and no hole.
     let oldest = ledger.pruned(name)?.map_or(kept.start, |pruned| pruned.max(kept.start));
     let span = since.map(|since| Range::new(since.max(oldest), now)).filter(|span| !span.is_empty());
-    let live = outlook.source.as_ref().filter(|s| s.live);
-    let source_ahead_ns = match (&observed, &outlook.source) {
-        (Some((checked, _)), Some(source)) => source.now.signed_ns_since(*checked),
-        _ => 0,
-    };
-    let lag = live.and_then(|s| Some(s.now.since(s.live_edge?).as_secs()));
     Ok(ChannelStatus {
         name: name.to_owned(),
         enabled: channel.enabled,
         since,
-        checked: observed.map(|(at, _)| at),
-        error: outlook.error,
-        lag_s: lag,
-        source: outlook.source,
+        checked: seen.checked,
+        at_risk: seen.at_risk(&rows, oldest),
+        error: seen.error,
+        lag_s: seen.lag_s,
+        source: seen.source,
         span,
         strip: span.map(|span| strip::strip(span, SLOTS, channel.grid, &rows)).unwrap_or_default(),
         counts: counts(&rows),
         last_chunk: rows.iter().rev().find(|row| row.stored.is_some()).map(|row| row.cell),
-        at_risk: at_risk(outlook.at_risk, source_ahead_ns, &rows, oldest),
         running: running
             .into_iter()
             .map(|row| job(place, row))
@@ -246,19 +240,6 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
         gaps,
         holds: holds(ledger, Some(name), now)?,
     })
-}
-
-/// What may still be lost of what ends after `oldest`, soonest first. Deadlines come on the source's clock, which is so far ahead of ours.
-fn at_risk(mut risks: Vec<Risk>, source_ahead_ns: i64, rows: &[CellRow], oldest: Time) -> Vec<Risk> {
-    risks.retain(|risk| risk.cell.end() > oldest);
-    risks.retain(|risk| !rows.iter().any(|row| row.cell == risk.cell && is_settled(row)));
-    risks.iter_mut().for_each(|risk| risk.deadline = risk.deadline.offset_ns(-source_ahead_ns));
-    risks.sort_by_key(|risk| risk.deadline);
-    risks
-}
-
-fn is_settled(row: &CellRow) -> bool {
-    matches!(row.state, State::Complete | State::Partial | State::Lost)
 }
 
 fn counts(rows: &[CellRow]) -> Counts {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, Timelike, Utc};
 use utoipa::ToSchema;
 
 use crate::error::{Error, Kind};
@@ -72,12 +72,17 @@ impl Time {
 
     /// `2018-12-06`, the UTC day that holds this instant.
     pub fn day(self) -> String {
-        self.chrono().format("%Y-%m-%d").to_string()
+        self.text().as_str()[..10].to_owned()
     }
 
     /// `12:55:00`, the UTC time of day in whole seconds.
     pub fn time_of_day(self) -> String {
-        self.chrono().format("%H:%M:%S").to_string()
+        self.text().as_str()[11..19].to_owned()
+    }
+
+    /// `Thu, 06 Dec 2018 12:55:00 GMT`, as headers of HTTP have it (RFC 9110 §5.6.7), in whole seconds.
+    pub fn http_date(self) -> String {
+        DateTime::<Utc>::from_timestamp_nanos(self.0).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
     /// To whole seconds, rounded down.
@@ -92,15 +97,63 @@ impl Time {
         Time(self.0 - self.0.rem_euclid(1_000_000))
     }
 
-    fn chrono(self) -> DateTime<Utc> {
-        DateTime::from_timestamp_nanos(self.0)
+    /// `2018-12-06T12:55:00Z`, without allocating: a playlist of a day has hundreds of times, and is mostly made of them. The
+    /// first ten bytes are the day.
+    pub fn text(self) -> TimeText {
+        let at = DateTime::<Utc>::from_timestamp_nanos(self.0);
+        let mut text = TimeText { bytes: [0; TimeText::LONGEST], len: 0 };
+        text.number(at.year().unsigned_abs(), 4, b'-');
+        text.number(at.month(), 2, b'-');
+        text.number(at.day(), 2, b'T');
+        text.number(at.hour(), 2, b':');
+        text.number(at.minute(), 2, b':');
+        match at.nanosecond() {
+            0 => text.number(at.second(), 2, b'Z'),
+            ns => {
+                text.number(at.second(), 2, b'.');
+                match ns {
+                    ns if ns % 1_000_000 == 0 => text.number(ns / 1_000_000, 3, b'Z'),
+                    ns if ns % 1_000 == 0 => text.number(ns / 1_000, 6, b'Z'),
+                    ns => text.number(ns, 9, b'Z'),
+                }
+            }
+        }
+        text
+    }
+}
+
+/// An instant as text.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeText {
+    bytes: [u8; TimeText::LONGEST],
+    len: usize,
+}
+
+impl TimeText {
+    /// `2018-12-06T12:55:00.123456789Z`; years of instants have four digits.
+    const LONGEST: usize = 30;
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        // Only digits and marks are ever put in.
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+
+    /// Adds a number of so many digits, and the mark behind it.
+    fn number(&mut self, mut number: u32, digits: usize, mark: u8) {
+        for place in self.bytes[self.len..][..digits].iter_mut().rev() {
+            *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+        }
+        self.bytes[self.len + digits] = mark;
+        self.len += digits + 1;
     }
 }
 
 impl fmt::Display for Time {
     /// `2018-12-06T12:55:00Z`, with as many fraction digits as are needed (none, 3, 6 or 9).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.chrono().to_rfc3339_opts(SecondsFormat::AutoSi, true))
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -136,6 +189,8 @@ impl<'de> serde::Deserialize<'de> for Time {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -155,6 +210,17 @@ mod tests {
     fn whole_seconds_are_written_without_a_fraction() {
         assert_eq!(Time::from_s(1_544_100_900).to_string(), "2018-12-06T12:55:00Z");
         assert_eq!(Time::from_s(1_544_100_900).day(), "2018-12-06");
+        assert_eq!(Time::from_s(1_544_100_900).time_of_day(), "12:55:00");
+        assert_eq!(Time::from_s(1_544_100_900).http_date(), "Thu, 06 Dec 2018 12:55:00 GMT");
         assert_eq!(Time::from_ns(-1).s(), -1);
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_is_written_as_chrono_writes_it(ns in any::<i64>(), unit in prop::sample::select(vec![1_i64, 1_000, 1_000_000, NS_PER_S])) {
+            let ns = (ns / unit) * unit;
+            let theirs = DateTime::<Utc>::from_timestamp_nanos(ns).to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
+            prop_assert_eq!(Time::from_ns(ns).to_string(), theirs);
+        }
     }
 }

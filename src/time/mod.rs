@@ -9,6 +9,6 @@ mod media;
 mod range;
 
 pub use duration::{format_duration, human_duration, parse_duration};
-pub use instant::Time;
+pub use instant::{Time, TimeText};
 pub use media::{MediaTime, Timescale};
 pub use range::{Range, Ranges};

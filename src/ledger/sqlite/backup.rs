@@ -1,4 +1,5 @@
-//! A copy of the ledger that is of one moment, while other runs go on writing; and whether a ledger is sound.
+//! A copy of the ledger that is of one moment, while other runs go on writing; whether a ledger is sound,
+//! and how large it is.
 //!
 //! The order of effects: a temporary file beside the target, written by SQLite from one state of the ledger; checked;
 //! brought to the disk; renamed. A kill before that leaves the target as it was, and a temporary file that says what it is.
@@ -42,6 +43,14 @@ fn not_placed(e: PathPersistError) -> Error {
         }
         _ => Error::from(e.error),
     }
+}
+
+/// The room of the database file and of its write-ahead log, which is not there when nothing was written.
+pub(super) fn size_bytes(c: &Connection) -> Result<u64> {
+    let path = c.path().unwrap_or_default();
+    let bytes = std::fs::metadata(path).with_context(|| path.to_owned())?.len();
+    let log = std::fs::metadata(format!("{path}-wal")).map_or(0, |log| log.len());
+    Ok(bytes + log)
 }
 
 /// What is wrong with a database, a sentence each; at most a hundred.

@@ -1,11 +1,11 @@
 //! Jobs and their logs.
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::integer;
 use super::read::{cell_of, collect, count as column, time, word};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{JobFilter, JobId, JobRow, JobStats, MAX_LOG_BYTES, Outcome};
+use crate::ledger::{JobBrief, JobFilter, JobId, JobRow, JobStats, MAX_LOG_BYTES, Outcome};
 use crate::time::Time;
 
 /// What a new job is.
@@ -58,6 +58,10 @@ pub(super) fn end(
 
 const JOB: &str = "SELECT j.id, c.name AS channel, start_s, end_s, engine, outcome, started_ns, ended_ns, host, pid, \
                    bytes, segments, retries, message, command, exit_code FROM job j JOIN channel c ON c.id = j.channel_id";
+/// The channels are gone through by name, and of each the end of its jobs is looked up.
+const LATEST: &str = "SELECT j.id, c.name AS channel, start_s, end_s, engine, outcome, started_ns, ended_ns, host, pid, \
+                      bytes, segments, retries, message, command, exit_code FROM channel c CROSS JOIN job j \
+                      ON j.id = (SELECT max(id) FROM job WHERE channel_id = c.id) ORDER BY c.name";
 
 fn job_row(row: &Row<'_>) -> Result<JobRow> {
     Ok(JobRow {
@@ -70,14 +74,22 @@ fn job_row(row: &Row<'_>) -> Result<JobRow> {
         ended: row.get::<_, Option<i64>>("ended_ns")?.map(Time::from_ns),
         host: row.get("host")?,
         pid: row.get("pid")?,
-        stats: JobStats {
-            bytes: column(row, "bytes")?,
-            segments: column(row, "segments")?,
-            retries: column(row, "retries")?,
-        },
+        stats: stats(row)?,
         message: row.get("message")?,
         command: row.get("command")?,
         exit_code: row.get("exit_code")?,
+    })
+}
+
+pub(super) fn latest(c: &Connection) -> Result<Vec<JobRow>> {
+    collect(c, LATEST, [], job_row)
+}
+
+fn stats(row: &Row<'_>) -> Result<JobStats> {
+    Ok(JobStats {
+        bytes: column(row, "bytes")?,
+        segments: column(row, "segments")?,
+        retries: column(row, "retries")?,
     })
 }
 
@@ -86,24 +98,80 @@ pub(super) fn one(c: &Connection, id: JobId) -> Result<Option<JobRow>> {
 }
 
 pub(super) fn list(c: &Connection, filter: &JobFilter) -> Result<Vec<JobRow>> {
-    let sql = list_sql(filter);
-    match &filter.channel {
-        Some(channel) => collect(c, &sql, named_params! { ":channel": channel }, job_row),
-        None => collect(c, &sql, [], job_row),
+    let each: Vec<Option<Outcome>> = match filter.outcomes[..] {
+        [] => vec![None],
+        ref outcomes => outcomes.iter().copied().map(Some).collect(),
+    };
+    let mut found = Vec::new();
+    for outcome in each {
+        found.extend(of_outcome(c, filter, outcome)?);
     }
+    found.sort_by_key(|job| std::cmp::Reverse(job.id));
+    found.dedup_by_key(|job| job.id);
+    found.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
+    Ok(found)
+}
+
+/// Each outcome by itself: one query for several would have to sort all that it finds, and there may be millions.
+fn of_outcome(c: &Connection, filter: &JobFilter, outcome: Option<Outcome>) -> Result<Vec<JobRow>> {
+    let range = filter.touching.filter(|range| !range.is_empty());
+    if filter.touching.is_some() && range.is_none() {
+        return Ok(Vec::new());
+    }
+    // Cells lie on whole seconds, so rounding the start and the last nanosecond down loses none.
+    let (after, last) = range.map(|r| (r.start.s(), r.end.offset_ns(-1).s())).unzip();
+    let (before, word) = (filter.before.map(JobId::get), outcome.map(Outcome::as_str));
+    let values: [(&str, &dyn ToSql); 6] = [
+        (":channel", &filter.channel),
+        (":outcome", &word),
+        (":before", &before),
+        (":after", &after),
+        (":last", &last),
+        (":limit", &filter.limit),
+    ];
+    let sql = list_sql(filter, outcome);
+    let asked: Vec<_> = values.into_iter().filter(|(name, _)| sql.contains(name)).collect();
+    collect(c, &sql, &asked[..], job_row)
 }
 
 /// Fixed texts instead of one with `OR :channel IS NULL`, which no index can serve.
-fn list_sql(filter: &JobFilter) -> String {
-    let of_channel = "j.channel_id = (SELECT id FROM channel WHERE name = :channel)";
-    let wanted = match (filter.running_only, filter.channel.is_some()) {
-        (false, false) => String::new(),
-        (false, true) => format!("WHERE {of_channel}"),
-        (true, false) => "WHERE j.outcome = 'running'".to_owned(),
-        // The plus keeps SQLite from reading all jobs of the channel, where the few that run have an index.
-        (true, true) => format!("WHERE j.outcome = 'running' AND +{of_channel}"),
+fn list_sql(filter: &JobFilter, outcome: Option<Outcome>) -> String {
+    // The plus keeps SQLite from reading all jobs of the channel, where the few that run have an index.
+    let plus = if outcome == Some(Outcome::Running) { "+" } else { "" };
+    let of_channel = format!("{plus}j.channel_id = (SELECT id FROM channel WHERE name = :channel)");
+    let of_outcome = match (&filter.channel, plus) {
+        // Of one channel there are few enough: its own index has them in order.
+        (Some(_), "") => "+j.outcome = :outcome",
+        _ => "j.outcome = :outcome",
     };
-    format!("{JOB} {wanted} ORDER BY j.id DESC LIMIT {}", filter.limit)
+    let wanted = [
+        filter.channel.is_some().then_some(of_channel.as_str()),
+        outcome.is_some().then_some(of_outcome),
+        filter.touching.is_some().then_some("start_s <= :last AND end_s > :after"),
+        filter.before.is_some().then_some("j.id < :before"),
+    ];
+    let wanted: Vec<&str> = wanted.into_iter().flatten().collect();
+    let filtered = if wanted.is_empty() { String::new() } else { format!("WHERE {}", wanted.join(" AND ")) };
+    format!("{JOB} {filtered} ORDER BY j.id DESC LIMIT :limit")
+}
+
+const RECENT: &str = "SELECT outcome, started_ns, ended_ns, bytes, segments, retries FROM job \
+     WHERE channel_id = (SELECT id FROM channel WHERE name = ?1) ORDER BY id DESC";
+
+pub(super) fn recent(c: &Connection, channel: &str, since: Time) -> Result<Vec<JobBrief>> {
+    let mut statement = c.prepare_cached(RECENT)?;
+    let mut rows = statement.query([channel])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let started = time(row, "started_ns")?;
+        // Jobs are numbered as they begin: those that follow are older still.
+        if started < since {
+            break;
+        }
+        let ended = row.get::<_, Option<i64>>("ended_ns")?.map(Time::from_ns);
+        found.push(JobBrief { outcome: word(row, "outcome")?, started, ended, stats: stats(row)? });
+    }
+    Ok(found)
 }
 
 /// How many jobs are forgotten in one transaction, so that no other run waits long for its turn.
@@ -176,19 +244,41 @@ pub(super) fn log(c: &Connection, job: JobId) -> Result<Option<String>> {
 mod tests {
     use super::super::tests::plan;
     use super::*;
+    use crate::time::Range;
 
     #[test]
     fn years_of_jobs_are_not_read_to_list_a_few() {
-        for (channel, running_only, index) in [
-            (None, false, "SCAN j"), // in the order asked for, and stopped by LIMIT
-            (Some("news"), false, "SEARCH j USING INDEX job_of_channel"),
-            (None, true, "USING INDEX job_running"),
-            (Some("news"), true, "USING INDEX job_running"),
+        let channel = Some("news");
+        let (page, cell) = (Some(JobId::new(9)), Some(Range::new(Time::EPOCH, Time::MAX)));
+        let (running, failed) = (Some(Outcome::Running), Some(Outcome::Failed));
+        for (channel, outcome, before, touching, index) in [
+            (None, None, None, None, "SCAN j"), // in the order asked for, and stopped by LIMIT
+            (None, None, page, None, "SEARCH j USING INTEGER PRIMARY KEY (rowid<?)"),
+            (channel, None, None, None, "SEARCH j USING INDEX job_of_channel (channel_id=?)"),
+            (channel, None, page, cell, "SEARCH j USING INDEX job_of_channel (channel_id=? AND id<?)"),
+            (channel, failed, page, None, "SEARCH j USING INDEX job_of_channel (channel_id=? AND id<?)"),
+            (None, running, None, None, "SEARCH j USING INDEX job_of_outcome (outcome=?)"),
+            (None, failed, page, None, "SEARCH j USING INDEX job_of_outcome (outcome=? AND id<?)"),
+            (channel, running, None, None, "SEARCH j USING INDEX job_of_outcome (outcome=?)"),
         ] {
-            let filter = JobFilter { channel: channel.map(str::to_owned), running_only, limit: 9 };
-            let plan = plan(&list_sql(&filter));
-            assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
+            let filter = JobFilter { before, touching, ..JobFilter::latest(channel, 9) };
+            let plan = plan(&list_sql(&filter, outcome));
+            assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{filter:?} {outcome:?}: {plan}");
         }
+    }
+
+    #[test]
+    fn the_latest_job_of_each_channel_is_one_step_into_an_index() {
+        let plan = plan(LATEST);
+        assert!(plan.contains("SEARCH j USING INTEGER PRIMARY KEY"), "{plan}");
+        assert!(plan.contains("SEARCH job USING COVERING INDEX job_of_channel (channel_id=?)"), "{plan}");
+        assert!(!plan.contains("SCAN j") && !plan.contains("TEMP"), "{plan}");
+    }
+
+    #[test]
+    fn the_jobs_of_the_last_hour_are_read_from_the_newest_on() {
+        let plan = plan(RECENT);
+        assert!(plan.contains("SEARCH job USING INDEX job_of_channel") && !plan.contains("TEMP"), "{plan}");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! `synchronous = FULL`: a chunk that is written down survives a power cut, and there are few enough of them.
 
 mod backup;
+mod connections;
 mod export;
 mod fault;
 mod garbage;
@@ -20,22 +21,22 @@ mod write;
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use self::connections::Connections;
 use super::{
-    CellRow, Claimed, Commit, Gap, GapRow, Garbage, Hold, HoldId, JobFilter, JobId, JobRow, JobStats, Kept,
-    Ledger, Record, Report, Stored, TrackRow,
+    CellRow, Claimed, Commit, Gap, GapRow, Garbage, Head, Hold, HoldId, JobBrief, JobFilter, JobId, JobRow,
+    JobStats, Kept, Ledger, Record, Report, Shelved, Stored, TrackRow,
 };
 use crate::error::{Context, Error, Kind, Result};
 use crate::grid::Cell;
 use crate::time::{Range, Time, Timescale};
 use crate::track::Track;
 
-/// The ledger of one state folder. Threads share a handle, and take turns.
+/// The ledger of one state folder. Threads share a handle: those that write take turns, those that read do not wait for them.
 pub struct SqliteLedger {
-    connection: Mutex<Connection>,
+    connections: Connections,
     /// Held shared for as long as the ledger is open; see [`open`].
     _in_use: File,
 }
@@ -49,35 +50,38 @@ impl SqliteLedger {
     /// [`Kind::Storage`] for a folder that is full, read-only, or on a network file system, [`Kind::Busy`] if an older
     /// ledger stays in use.
     pub fn open(dir: &Path) -> Result<Self> {
-        let open::Opened { connection, in_use } = open::open(dir)?;
-        Ok(Self { connection: Mutex::new(connection), _in_use: in_use })
+        let open::Opened { connection, path, in_use } = open::open(dir)?;
+        Ok(Self { connections: Connections::new(path, connection), _in_use: in_use })
     }
 
     /// Runs one writing transaction; rolled back unless `change` comes back `Ok`.
     fn write<T>(&self, change: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        self.transact(TransactionBehavior::Immediate, change)
+        let run = || transact(&mut self.connections.writer(), TransactionBehavior::Immediate, change);
+        run().context("ledger")
     }
 
     /// Runs reads that see one state of the ledger.
     fn read<T>(&self, look: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        self.transact(TransactionBehavior::Deferred, look)
+        let run = |c: &mut Connection| transact(c, TransactionBehavior::Deferred, look);
+        self.connections.reading(run).context("ledger")
     }
 
-    fn transact<T>(
-        &self,
-        behaviour: TransactionBehavior,
-        run: impl FnOnce(&Transaction<'_>) -> Result<T>,
-    ) -> Result<T> {
-        // A panic in another thread rolled its transaction back, so the connection is fit for use.
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let run = || {
-            let transaction = connection.transaction_with_behavior(behaviour)?;
-            let done = run(&transaction)?;
-            transaction.commit()?;
-            Ok(done)
-        };
-        run().map_err(|e: Error| e.context("ledger"))
+    /// Runs one query, which sees one state of the ledger without a transaction around it: that would cost as much as a
+    /// short one does.
+    fn glance<T>(&self, look: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.connections.reading(|c| look(c)).context("ledger")
     }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    behaviour: TransactionBehavior,
+    run: impl FnOnce(&Transaction<'_>) -> Result<T>,
+) -> Result<T> {
+    let transaction = connection.transaction_with_behavior(behaviour)?;
+    let done = run(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
 }
 
 /// The bounds of a cell in whole seconds, as the schema keeps them.
@@ -98,6 +102,14 @@ fn integer(n: u64) -> i64 {
 }
 
 impl Ledger for SqliteLedger {
+    fn changes(&self, channel: &str) -> Result<u64> {
+        self.glance(|c| read::changes(c, channel))
+    }
+
+    fn heads(&self) -> Result<Vec<Head>> {
+        self.glance(read::heads)
+    }
+
     fn open_channel(&self, channel: &str, since: Time, _now: Time) -> Result<Time> {
         self.write(|t| write::open_channel(t, channel, since))
     }
@@ -128,6 +140,10 @@ impl Ledger for SqliteLedger {
 
     fn cells(&self, channel: &str, within: Range) -> Result<Vec<CellRow>> {
         self.read(|t| read::cells(t, channel, within))
+    }
+
+    fn shelf(&self, channel: &str, within: Range) -> Result<Vec<Shelved>> {
+        self.glance(|c| read::shelf(c, channel, within))
     }
 
     fn page(&self, channel: &str, after: Option<Cell>, limit: u32) -> Result<Vec<CellRow>> {
@@ -201,8 +217,16 @@ impl Ledger for SqliteLedger {
         self.read(|t| jobs::list(t, filter))
     }
 
+    fn latest_jobs(&self) -> Result<Vec<JobRow>> {
+        self.glance(jobs::latest)
+    }
+
     fn job(&self, id: JobId) -> Result<Option<JobRow>> {
         self.read(|t| jobs::one(t, id))
+    }
+
+    fn recent_jobs(&self, channel: &str, since: Time) -> Result<Vec<JobBrief>> {
+        self.read(|t| jobs::recent(t, channel, since))
     }
 
     fn report(&self, channel: &str, within: Range) -> Result<Report> {
@@ -286,9 +310,12 @@ impl Ledger for SqliteLedger {
 
     fn backup(&self, to: &Path, replace: bool) -> Result<()> {
         // VACUUM does not go into a transaction; it is one.
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        backup::backup(&connection, to, replace)
+        backup::backup(&self.connections.writer(), to, replace)
             .with_context(|| format!("back up the ledger to {}", to.display()))
+    }
+
+    fn size_bytes(&self) -> Result<u64> {
+        self.read(|t| backup::size_bytes(t))
     }
 
     fn problems(&self) -> Result<Vec<String>> {

@@ -4,7 +4,7 @@
 //! `ledger.lock` shared; creating and migrating hold it alone. Losers of a race for it find the work done.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -14,8 +14,11 @@ use super::{network, owner};
 use crate::error::{Context, Error, Kind, Result};
 
 /// The steps from an empty file to the newest version; `user_version` counts those that were taken.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../schema/0001_first.sql"), include_str!("../schema/0002_holds_and_garbage.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../schema/0001_first.sql"),
+    include_str!("../schema/0002_holds_and_garbage.sql"),
+    include_str!("../schema/0003_changes.sql"),
+];
 
 /// `npvr` in ASCII, in the file's header (<https://sqlite.org/fileformat2.html> section 1.3.14): tells a ledger from
 /// the database of another program.
@@ -27,9 +30,13 @@ const BUSY: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_millis(250);
 const TRIES: usize = 40;
 
+/// How many statements a reader keeps prepared: all that a server asks for.
+const STATEMENTS: usize = 64;
+
 /// An open database, and the lock that says so. The lock is released when it is dropped, or its holder dies.
 pub(super) struct Opened {
     pub(super) connection: Connection,
+    pub(super) path: PathBuf,
     pub(super) in_use: File,
 }
 
@@ -49,7 +56,7 @@ fn open_with(dir: &Path, path: &Path, migrations: &[&str]) -> Result<Opened> {
         in_use.lock_shared()?;
         let connection = connect(path)?;
         if version(&connection, migrations.len())? == migrations.len() && is_shared(&connection)? {
-            return Ok(Opened { connection, in_use });
+            return Ok(Opened { connection, path: path.to_owned(), in_use });
         }
         // Given back before it is asked for alone: two that both hold it shared would wait for each other.
         drop((connection, in_use));
@@ -99,6 +106,17 @@ fn connect(path: &Path) -> Result<Connection> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(connection)
+}
+
+/// One more connection to an open ledger, that can only read.
+pub(super) fn reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    // Not opened read-only: even a reader of a WAL writes its mark into the memory that all share.
+    connection.pragma_update(None, "query_only", true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, named_params, params}
 use super::seconds;
 use crate::error::{Error, Kind, Result};
 use crate::grid::Cell;
-use crate::ledger::{CellRow, Gap, GapRow, JobId, Kept, Report, Stored, TrackRow};
+use crate::ledger::{CellRow, Gap, GapRow, Head, JobId, Kept, Report, Shelved, State, Stored, TrackRow};
 use crate::time::{Range, Time, Timescale};
 use crate::track::Track;
 
@@ -52,6 +52,27 @@ pub(super) fn channel(c: &Connection, name: &str) -> Result<Option<(i64, i64)>> 
 
 pub(super) fn channels(c: &Connection) -> Result<Vec<String>> {
     collect(c, "SELECT name FROM channel ORDER BY name", [], |row| Ok(row.get(0)?))
+}
+
+pub(super) fn changes(c: &Connection, channel: &str) -> Result<u64> {
+    let sql = "SELECT changes FROM channel c JOIN change_count n ON n.channel_id = c.id WHERE c.name = ?1";
+    let changes: Option<i64> = c.prepare_cached(sql)?.query_row([channel], |row| row.get(0)).optional()?;
+    Ok(changes.unwrap_or_default().unsigned_abs())
+}
+
+pub(super) fn heads(c: &Connection) -> Result<Vec<Head>> {
+    let sql = "SELECT name, changes, since_ns, pruned_s, outlook_ns FROM channel c \
+               JOIN change_count n ON n.channel_id = c.id ORDER BY name";
+    let time = |row: &Row<'_>, column: &str| row.get::<_, Option<i64>>(column);
+    collect(c, sql, [], |row| {
+        Ok(Head {
+            channel: row.get("name")?,
+            changes: count(row, "changes")?,
+            since: time(row, "since_ns")?.map(Time::from_ns),
+            pruned: time(row, "pruned_s")?.map(Time::from_s),
+            checked: time(row, "outlook_ns")?.map(Time::from_ns),
+        })
+    })
 }
 
 pub(super) fn since(c: &Connection, channel: &str) -> Result<Option<Time>> {
@@ -106,6 +127,37 @@ pub(super) fn cells(c: &Connection, channel: &str, within: Range) -> Result<Vec<
 
 fn cells_sql() -> String {
     format!("{CELL} WHERE channel_id = :channel AND {TOUCHING} ORDER BY start_s, end_s")
+}
+
+/// One statement for the whole answer, with only short columns: most of a playlist's time is spent here.
+const SHELF: &str = "SELECT k.start_s, k.end_s, k.state, k.stored, k.retry_at_ns IS NOT NULL, k.bytes, k.job_id \
+                     FROM channel c CROSS JOIN chunk k ON k.channel_id = c.id WHERE c.name = ?1 \
+                     AND k.start_s BETWEEN ?2 - c.longest_cell_s AND ?3 AND k.end_s > ?2 ORDER BY k.start_s, k.end_s";
+
+pub(super) fn shelf(c: &Connection, channel: &str, within: Range) -> Result<Vec<Shelved>> {
+    if within.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Rounded as in `Span::new`.
+    let (ends_after_s, last_start_s) = (within.start.s(), within.end.offset_ns(-1).s());
+    collect(c, SHELF, params![channel, ends_after_s, last_start_s], |row| {
+        let (start, end) = (Time::from_s(row.get(0)?), Time::from_s(row.get(1)?));
+        let state: State = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?.parse()?;
+        let stored = row.get_ref(3)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+        let is_due = row.get(4)?;
+        Ok(Shelved {
+            cell: Cell::from_range(Range::new(start, end)),
+            state,
+            stored: stored.map(str::parse).transpose()?,
+            retry: match state {
+                State::Capturing | State::Failed => true,
+                State::Partial => is_due,
+                State::Complete | State::Lost => false,
+            },
+            bytes: row.get::<_, Option<i64>>(5)?.unwrap_or_default().unsigned_abs(),
+            job: row.get::<_, Option<i64>>(6)?.map(JobId::new),
+        })
+    })
 }
 
 const AFTER: &str =
@@ -300,6 +352,13 @@ mod tests {
         let plan = plan(&cells_sql());
         let key = "SEARCH chunk USING PRIMARY KEY (channel_id=? AND start_s>? AND start_s<?)";
         assert_eq!(plan, key, "no other table, no sorting");
+    }
+
+    #[test]
+    fn a_shelf_is_one_run_of_the_primary_key_too() {
+        let channel = "SEARCH c USING INDEX sqlite_autoindex_channel_1 (name=?)";
+        let key = "SEARCH k USING PRIMARY KEY (channel_id=? AND start_s>? AND start_s<?)";
+        assert_eq!(plan(SHELF), format!("{channel}\n{key}"), "no sorting");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::SqliteLedger;
 use crate::error::{Error, Kind};
 use crate::ledger::suite::{Fixture, ledger_suite};
-use crate::ledger::{JobId, Ledger, State};
+use crate::ledger::{JobFilter, JobId, Ledger, Outcome, State};
 use crate::time::{Range, Time};
 
 struct Folder(TempDir);
@@ -26,12 +26,8 @@ impl Fixture for Folder {
         let folder = tempfile::tempdir_in(self.0.path()).unwrap().keep();
         std::fs::copy(backup, folder.join("ledger.db")).unwrap();
         let ledger = SqliteLedger::open(&folder).unwrap();
-        let mode: String = ledger
-            .connection
-            .lock()
-            .unwrap()
-            .pragma_query_value(None, "journal_mode", |row| row.get(0))
-            .unwrap();
+        let mode: String =
+            ledger.connections.writer().pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         assert_eq!(mode, "wal", "readers and a writer do not wait for each other");
         Box::new(ledger)
     }
@@ -43,16 +39,17 @@ ledger_suite!(Folder);
 pub(super) fn plan(sql: &str) -> String {
     let folder = Folder::new();
     let ledger = SqliteLedger::open(folder.0.path()).unwrap();
-    let connection = ledger.connection.lock().unwrap();
+    let connection = ledger.connections.writer();
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     let steps = statement.raw_query().mapped(|row| row.get::<_, String>("detail"));
     steps.collect::<rusqlite::Result<Vec<_>>>().unwrap().join("\n")
 }
 
 /// Everything that a version could hold, as that version wrote it. Frozen: see `tests/fixtures/ledger/README.md`.
-const VERSIONS: [&str; 2] = [
+const VERSIONS: [&str; 3] = [
     include_str!("../../../tests/fixtures/ledger/0001.sql"),
     include_str!("../../../tests/fixtures/ledger/0002.sql"),
+    include_str!("../../../tests/fixtures/ledger/0003.sql"),
 ];
 
 /// A ledger as a version wrote it, opened by this one.
@@ -106,6 +103,26 @@ fn a_ledger_of_version_1_does_all_that_a_new_one_does() {
     let states: Vec<State> = ledger.cells("news", all).unwrap().iter().map(|r| r.state).collect();
     assert_eq!(states, [State::Complete, State::Capturing]);
     assert_eq!(ledger.forget_jobs("news", now).unwrap(), 2);
+}
+
+#[test]
+fn the_changes_of_an_older_ledger_are_counted_from_now_on() {
+    for (version, counted) in VERSIONS.iter().zip([0, 0, 9]) {
+        let (_dir, ledger) = opened(version);
+        assert_eq!(ledger.changes("news").unwrap(), counted);
+        ledger
+            .lose(
+                "news",
+                ledger.shelf("news", Range::new(Time::EPOCH, Time::MAX)).unwrap()[2].cell,
+                &[],
+                "x",
+                Time::EPOCH,
+            )
+            .unwrap();
+        assert_eq!(ledger.changes("news").unwrap(), counted + 1);
+        let failed = JobFilter { outcomes: vec![Outcome::Failed], ..JobFilter::latest(None, 9) };
+        assert_eq!(ledger.jobs(&failed).unwrap()[0].id, JobId::new(3));
+    }
 }
 
 #[test]
@@ -191,7 +208,7 @@ fn a_full_disk_is_told_apart_and_the_ledger_goes_on_when_there_is_room() {
     let ledger = SqliteLedger::open(dir.path()).unwrap();
     // SQLite's own limit on the file gives the same code as a full disk does.
     let limit = |pages: i64| {
-        let connection = ledger.connection.lock().unwrap();
+        let connection = ledger.connections.writer();
         connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
     };
     limit(1);

@@ -1,10 +1,15 @@
-//! Running the program: in a process group of its own, for a limited time, with its standard error kept, and never longer than
+//! Another program, run in a process group of its own, for a limited time, with its standard error kept, and never longer than
 //! npvr itself.
+//!
+//! A line above the ports, for what a program says is kept as the ledger keeps logs, and shown as URLs are shown; below
+//! everything that runs one.
 //!
 //! Whatever happens, nothing of it goes on: the whole group is ended when the program has ended, when its time is up, and
 //! when nobody waits any more. Should npvr be killed, the kernel ends the program: it is started by npvr once more, which asks
 //! the kernel for that and then becomes the program ([`become_program`]). The kernel goes by the thread that started it, so
 //! that thread waits until it has ended.
+
+mod tail;
 
 use std::env;
 use std::io;
@@ -22,15 +27,13 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 use tokio::time::{interval, sleep, timeout};
 
-use super::log::Tail;
-use crate::channel::Unified;
+pub use tail::Tail;
+
 use crate::error::{Context, Error, Kind, Result};
+use crate::secret::Secret;
 
 /// The hidden subcommand by which npvr becomes the program.
 pub const BECOME: &str = "become-program";
-
-/// The environment variable that holds the licence.
-pub(super) const LICENCE: &str = "UspLicenseKey";
 
 /// How often what was said goes into the log.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -41,7 +44,7 @@ const BLOCK: usize = 64 << 10;
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub enum End {
     /// By itself, with this exit code.
     Exit(i32),
     /// By this signal.
@@ -50,21 +53,33 @@ pub(super) enum End {
     TimedOut,
 }
 
-/// Runs the program with `args`. `flush` gets what it says, again and again.
+/// What is to be run.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// The program's path, as [`find`] gives it.
+    pub program: &'a Path,
+    /// What it is given.
+    pub args: &'a [String],
+    /// A variable more in its environment.
+    pub env: Option<(&'a str, &'a Secret)>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// Runs a program. `flush` gets what it says, again and again, as it may be shown. If this is dropped, the program is ended.
 ///
 /// # Errors
 /// If it cannot be started, or `flush` fails; it is ended then.
-pub(super) async fn run(
-    unified: &Unified,
-    args: &[String],
+pub async fn run(
+    order: &Order<'_>,
     tail: &mut Tail,
     mut flush: impl FnMut(&str) -> Result<()>,
 ) -> Result<End> {
     let mut command = Command::new("/proc/self/exe");
-    command.arg(BECOME).arg(std::process::id().to_string()).arg("--").arg(find(&unified.program)?).args(args);
+    command.arg(BECOME).arg(std::process::id().to_string()).arg("--").arg(order.program).args(order.args);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
-    if let Some(licence) = &unified.licence {
-        command.env(LICENCE, licence.expose());
+    if let Some((name, value)) = order.env {
+        command.env(name, value.expose());
     }
     let group = Arc::new(Group::default());
     let _end_in_any_case = EndInAnyCase(Arc::clone(&group));
@@ -79,7 +94,7 @@ pub(super) async fn run(
     let mut block = vec![0; BLOCK];
     let mut silent = false;
     let mut timed_out = false;
-    let mut time_is_up = std::pin::pin!(sleep(unified.timeout));
+    let mut time_is_up = std::pin::pin!(sleep(order.timeout));
     let mut flushing = interval(FLUSH_EVERY);
     let end = loop {
         tokio::select! {
@@ -187,13 +202,16 @@ impl Drop for EndInAnyCase {
     }
 }
 
-/// Where the program is.
-fn find(program: &str) -> Result<PathBuf> {
+/// Where a program is: one of that name in the `PATH`, or at that path. `key` is what a channel file calls it.
+///
+/// # Errors
+/// [`Kind::Config`] if there is none.
+pub fn find(program: &str, key: &str) -> Result<PathBuf> {
     let is_program =
         |path: &Path| path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
     let missing = |where_: &str| {
         Error::new(Kind::Config, format!("there is no program {program}{where_}"))
-            .hint("install it, or give its whole path in [unified] program of the channel file")
+            .hint(format!("install it, or give its whole path in {key} of the channel file"))
     };
     if program.contains('/') {
         let path = PathBuf::from(program);

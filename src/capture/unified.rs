@@ -6,15 +6,10 @@
 //! source has is thrown away, and the attempt has failed. The file is stored as the program made it: nothing in it is
 //! edited, and step 4 has nothing to do.
 
-mod log;
-mod program;
-
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::log::Tail;
-use self::program::{End, LICENCE, run};
 use super::Event;
 use super::attempt::Attempt;
 use super::batch::bounds;
@@ -28,11 +23,13 @@ use crate::clock;
 use crate::error::{Context, Error, Kind, Result};
 use crate::failpoint;
 use crate::ledger::Gap;
+use crate::program::{End, Order, Tail, find, run};
 use crate::secret::Secret;
 use crate::source::{TrackListing, clip_url, redacted};
 use crate::time::{Range, human_duration};
 
-pub use self::program::{BECOME, become_program};
+/// The environment variable that holds the licence.
+const LICENCE: &str = "UspLicenseKey";
 
 /// The file that the program writes, until it has become the spool. Deleted when it is dropped.
 struct Part(PathBuf);
@@ -108,7 +105,13 @@ impl Attempt<'_> {
 
         let inherited = std::env::var(LICENCE).ok().map(Secret::new);
         let mut tail = Tail::new(unified.licence.iter().chain(&inherited));
-        let end = run(unified, &args(url.as_str()), &mut tail, |text| ledger.append_log(job, text)).await?;
+        let order = Order {
+            program: &find(&unified.program, "[unified] program")?,
+            args: &args(url.as_str()),
+            env: unified.licence.as_ref().map(|licence| (LICENCE, licence)),
+            timeout: unified.timeout,
+        };
+        let end = run(&order, &mut tail, |text| ledger.append_log(job, text)).await?;
         let said = match tail.last().as_str() {
             "" => "and said nothing".to_owned(),
             last => format!("its last words: {last}"),

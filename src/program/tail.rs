@@ -1,4 +1,4 @@
-//! What the program says, as it goes into the job's log: by lines, the last of them, and without secrets.
+//! What a program says, as it goes into a log: by lines, the last of them, and without secrets.
 //!
 //! A program that has gone wrong may say gigabytes. So no more is kept than the log of a job holds, a line has an end even
 //! if it has none, and what would move a terminal's cursor is left out.
@@ -19,7 +19,7 @@ const SHOWN: usize = 4 << 10;
 const TOLD: usize = 200;
 
 /// The lines that were not handed on yet. They are kept as they came: of a flood, only the few that stay have to be looked at.
-pub(super) struct Tail {
+pub struct Tail {
     secrets: Vec<String>,
     /// The line that has no end yet.
     line: Vec<u8>,
@@ -32,7 +32,7 @@ pub(super) struct Tail {
 
 impl Tail {
     /// Nothing yet. `secrets` are shown in no line.
-    pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Tail {
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Tail {
         // A log is read by lines, so a secret of several is looked for by its lines.
         let lines = secrets.into_iter().flat_map(|s| s.expose().lines()).map(|l| l.trim().to_owned());
         Tail {
@@ -46,7 +46,7 @@ impl Tail {
     }
 
     /// Takes what was said.
-    pub(super) fn feed(&mut self, bytes: &[u8]) {
+    pub fn feed(&mut self, bytes: &[u8]) {
         for part in bytes.split_inclusive(|b| matches!(b, b'\n' | b'\r')) {
             let (end, text) = match part.split_last() {
                 Some((b'\n' | b'\r', text)) => (true, text),
@@ -61,7 +61,7 @@ impl Tail {
     }
 
     /// Ends the line that has no end.
-    pub(super) fn end_line(&mut self) {
+    pub fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
         if line.trim_ascii().is_empty() {
             return;
@@ -76,7 +76,7 @@ impl Tail {
     }
 
     /// The lines since the last call, as they may be shown.
-    pub(super) fn take(&mut self) -> String {
+    pub fn take(&mut self) -> String {
         self.bytes = 0;
         let lines = std::mem::take(&mut self.lines);
         let mut text = String::from(if self.dropped { "  (lines were dropped here)\n" } else { "" });
@@ -89,7 +89,7 @@ impl Tail {
     }
 
     /// The last line that was taken, as far as an error tells it; empty if nothing was said.
-    pub(super) fn last(&self) -> String {
+    pub fn last(&self) -> String {
         self.shown(&self.last).trim().chars().take(TOLD).collect()
     }
 

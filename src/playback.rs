@@ -1,0 +1,91 @@
+//! Playback: from the ledger to a clip. What the rows say becomes the plain values that [`crate::clip`] cuts from; nothing is
+//! decided here, and no store is asked.
+//!
+//! Fragment indexes are read only for the few chunks in which all tracks may have a hole at once: elsewhere rows say enough.
+
+use std::collections::BTreeMap;
+
+use crate::clip::{Ask, Clip, Lack, PRIMING, Part, Shelved, cut, hole};
+use crate::error::{Context, Result};
+use crate::grid::{Cell, Grid};
+use crate::ledger::{CellRow, Coverage, GapRow, Ledger, State, TrackRow};
+use crate::media::Index;
+use crate::time::{Range, Time};
+
+/// What there is of `ask` at `now`, on a channel whose grid is `grid` today.
+///
+/// # Errors
+/// Those of the ledger.
+pub fn clip(ledger: &dyn Ledger, channel: &str, grid: Grid, ask: &Ask, now: Time) -> Result<Clip> {
+    let part = |asked: &Range| part(ledger, channel, grid, *asked, now);
+    Ok(Clip { parts: ask.ranges().iter().map(part).collect::<Result<_>>()? })
+}
+
+/// The tracks that the chunk of a cell has media of, in the order of the chunk.
+///
+/// # Errors
+/// Those of the ledger; [`crate::error::Kind::Corrupt`] for an index that cannot be read.
+pub fn tracks(ledger: &dyn Ledger, channel: &str, cell: Cell) -> Result<Vec<TrackRow>> {
+    let Some(bytes) = ledger.index(channel, cell)? else { return Ok(Vec::new()) };
+    let index = Index::decode(&bytes).map_err(|e| e.hint(format!("npvr verify --repair {channel}")));
+    let index = index.with_context(|| format!("channel {channel}: chunk {cell}"))?;
+    let known = ledger.tracks(channel)?;
+    let with_media = index.tracks.iter().filter(|track| !track.fragments.is_empty());
+    let of = |id: u32| known.iter().find(|row| row.id == id).cloned();
+    Ok(with_media.filter_map(|track| of(track.track_id)).collect())
+}
+
+fn part(ledger: &dyn Ledger, channel: &str, grid: Grid, asked: Range, now: Time) -> Result<Part> {
+    // What is before it may be needed for priming.
+    let within = Range::new(asked.start.minus(PRIMING), asked.end);
+    let rows = ledger.cells(channel, within)?;
+    let lacks = match rows.iter().any(is_partial) {
+        true => lacks(ledger, channel, within, &rows)?,
+        false => Vec::new(),
+    };
+    let shelf: Vec<Shelved> = rows.iter().map(shelved).collect();
+    Ok(cut(asked, &shelf, &lacks, grid, now))
+}
+
+fn shelved(row: &CellRow) -> Shelved {
+    let settled = match row.state {
+        State::Complete | State::Lost => true,
+        State::Partial => row.retry_at.is_none(),
+        State::Capturing | State::Failed => false,
+    };
+    Shelved { cell: row.cell, stored: row.stored.is_some(), settled }
+}
+
+fn is_partial(row: &CellRow) -> bool {
+    row.stored.as_ref().is_some_and(|stored| stored.coverage == Coverage::Partial)
+}
+
+/// What the partial chunks among `rows` lack: each track for itself, and all of them together.
+fn lacks(ledger: &dyn Ledger, channel: &str, within: Range, rows: &[CellRow]) -> Result<Vec<Lack>> {
+    let mut of_cells: BTreeMap<Cell, Vec<GapRow>> = BTreeMap::new();
+    for gap in ledger.gaps(channel, within)? {
+        of_cells.entry(gap.cell).or_default().push(gap);
+    }
+    let mut lacks = Vec::new();
+    for row in rows.iter().filter(|row| is_partial(row)) {
+        let Some(gaps) = of_cells.remove(&row.cell) else { continue };
+        let ranges: Vec<(&str, Range)> = gaps.iter().map(|g| (g.gap.track.as_str(), g.gap.range)).collect();
+        let mut names: Vec<&str> = ranges.iter().map(|(track, _)| *track).collect();
+        names.sort_unstable();
+        names.dedup();
+        // Only where the tracks that lack something do so at once is it worth asking which others there are.
+        if !hole(names, &ranges).is_empty() {
+            let there = tracks(ledger, channel, row.cell)?;
+            let there: Vec<String> = there.iter().map(|row| row.track.name()).collect();
+            let holes = hole(there.iter().map(String::as_str), &ranges);
+            let lack = |range: &Range| Lack { cell: row.cell, range: *range, track: None };
+            lacks.extend(holes.as_slice().iter().map(lack));
+        }
+        lacks.extend(gaps.into_iter().map(|GapRow { cell, gap, .. }| Lack {
+            cell,
+            range: gap.range,
+            track: Some(gap.track),
+        }));
+    }
+    Ok(lacks)
+}

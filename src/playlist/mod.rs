@@ -1,0 +1,14 @@
+//! What is written of a clip: each file a form, from values to text. Pure.
+//!
+//! A line above `clip`, whose runs it takes as they are: the runs are the decision, and nothing is decided here.
+
+mod ism;
+mod smil;
+
+pub use ism::ism;
+pub use smil::smil;
+
+/// What every SMIL document begins with.
+const HEAD: &str = "<?xml version='1.0' encoding='UTF-8'?>\n";
+/// Its outermost element.
+const ROOT: &str = "<smil xmlns=\"http://www.w3.org/2001/SMIL20/Language\">\n";
