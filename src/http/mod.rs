@@ -16,6 +16,7 @@ mod guard;
 mod health;
 mod ism;
 mod metrics;
+mod openapi;
 mod reference;
 mod refusal;
 mod request;
@@ -25,6 +26,7 @@ mod smil;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod v1;
 
 pub use answer::{Answer, Body};
 pub use app::{App, Loaded, Options};

@@ -6,7 +6,9 @@ use futures_util::future::BoxFuture;
 use http::header::ALLOW;
 use http::{Method, StatusCode};
 
-use super::{Answer, App, Refusal, Request, Style, chunk, guard, health, ism, metrics, reference, smil};
+use super::{
+    Answer, App, Refusal, Request, Style, chunk, guard, health, ism, metrics, openapi, reference, smil, v1,
+};
 use crate::clock::Tick;
 use crate::error::{Error, Kind, Result};
 
@@ -58,8 +60,10 @@ impl Routes {
         health::routes(&mut routes);
         ism::routes(&mut routes);
         metrics::routes(&mut routes);
+        openapi::routes(&mut routes);
         reference::routes(&mut routes);
         smil::routes(&mut routes);
+        v1::routes(&mut routes);
         match routes.mistakes.first() {
             Some(mistake) => Err(Error::new(Kind::Invalid, mistake.clone())),
             None => Ok(routes),
@@ -85,6 +89,14 @@ impl Routes {
     {
         self.add(method.clone(), pattern, style, access, handler.clone());
         self.add(method, &format!("/api{pattern}"), style, access, handler);
+    }
+
+    /// Every method and pattern that there is.
+    #[cfg(test)]
+    pub(super) fn patterns(&self) -> impl Iterator<Item = (&Method, &str)> {
+        self.places
+            .iter()
+            .flat_map(|place| place.endpoints.iter().map(|e| (&e.method, place.pattern.as_ref())))
     }
 
     fn place(&mut self, pattern: &str) -> usize {

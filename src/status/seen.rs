@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::ledger::{CellRow, Ledger, State};
 use crate::plan::{Outlook, Risk, Sight};
-use crate::time::Time;
+use crate::time::{Range, Time};
 
 /// What the last check saw of a channel.
 pub(crate) struct Seen {
@@ -42,6 +42,23 @@ impl Seen {
         let is_settled = |risk: &Risk| rows.iter().any(|row| row.cell == risk.cell && is_settled(row));
         let open = self.risks.iter().filter(|risk| risk.cell.end() > oldest && !is_settled(risk));
         open.cloned().collect()
+    }
+
+    /// The same of `channel`; only the rows between the first and the last of it are read.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub(crate) fn still_at_risk(
+        &self,
+        ledger: &dyn Ledger,
+        channel: &str,
+        oldest: Time,
+    ) -> Result<Vec<Risk>> {
+        let all = self.at_risk(&[], oldest);
+        let start = all.iter().map(|risk| risk.cell.start()).min();
+        let end = all.iter().map(|risk| risk.cell.end()).max();
+        let Some((start, end)) = start.zip(end) else { return Ok(all) };
+        Ok(self.at_risk(&ledger.cells(channel, Range::new(start, end))?, oldest))
     }
 }
 

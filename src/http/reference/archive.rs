@@ -169,5 +169,5 @@ pub(in crate::http) async fn cleanup(app: Arc<App>, request: Arc<Request>) -> Re
 
 fn start(app: &App, request: &Request, kind: TaskKind) -> Result<String, Refusal> {
     let channel = app.channel(known(app, request.param("name"))?.as_str())?;
-    Ok(tasks::start(app, &channel, kind, TaskOptions::default())?.id)
+    Ok(tasks::start(app, &channel, kind, TaskOptions::default())?.summary.id)
 }

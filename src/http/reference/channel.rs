@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::config::{Change, Config, ToPut};
@@ -94,11 +93,7 @@ pub(in crate::http) async fn delete(app: Arc<App>, request: Arc<Request>) -> Res
 
 /// What the body says, if it is JSON and says so; nothing for what says nothing, as the reference has it.
 fn json(request: &Request) -> Option<Value> {
-    let content_type = request.headers.get(CONTENT_TYPE)?.to_str().ok()?;
-    let essence = content_type.split(';').next()?.trim().to_ascii_lowercase();
-    let is_json = essence == "application/json"
-        || essence.strip_prefix("application/").is_some_and(|rest| rest.ends_with("+json"));
-    let sent: Value = is_json.then(|| serde_json::from_slice(&request.body).ok())??;
+    let sent: Value = request.is_json().then(|| serde_json::from_slice(&request.body).ok())??;
     let says_nothing = match &sent {
         Value::Null | Value::Bool(false) => true,
         Value::Number(number) => number.as_f64() == Some(0.0),

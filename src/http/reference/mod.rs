@@ -23,9 +23,8 @@ pub(super) struct Success {
     pub(super) success: &'static str,
 }
 
-/// What is wrong.
+/// What is wrong: the shape of what `Style::Reference` writes.
 #[derive(Debug, Serialize, ToSchema)]
-#[expect(dead_code, reason = "it is the shape of what `Style::Reference` writes")]
 pub(super) struct Failure {
     /// In words.
     error: String,

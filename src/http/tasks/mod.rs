@@ -69,9 +69,9 @@ pub struct TaskOptions {
     pub dry_run: bool,
 }
 
-/// One verification, or one prune, of one channel.
+/// What there is to say of a task in short.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Task {
+pub struct TaskSummary {
     /// Its name, like `verify-1`.
     pub id: String,
     /// What it does.
@@ -90,6 +90,14 @@ pub struct Task {
     pub progress: Option<String>,
     /// True if something failed or is wrong: where the command ends with 3. `null` until it ends.
     pub problem: Option<bool>,
+}
+
+/// One verification, or one prune, of one channel.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Task {
+    /// In short.
+    #[serde(flatten)]
+    pub summary: TaskSummary,
     /// What it said, as the command does.
     pub log: Vec<String>,
     /// What a verification found.
@@ -100,7 +108,7 @@ pub struct Task {
 
 impl Task {
     fn is_over(&self) -> bool {
-        matches!(self.state, TaskState::Done | TaskState::Failed)
+        matches!(self.summary.state, TaskState::Done | TaskState::Failed)
     }
 
     fn say(&mut self, line: impl Into<String>) {
@@ -135,9 +143,9 @@ impl Default for Tasks {
 
 impl Tasks {
     /// All that are remembered, the newest first.
-    pub fn all(&self) -> Vec<Task> {
+    pub fn all(&self) -> Vec<TaskSummary> {
         let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.tasks.iter().rev().map(|task| locked(task).clone()).collect()
+        list.tasks.iter().rev().map(|task| locked(task).summary.clone()).collect()
     }
 
     /// One of them.
@@ -146,7 +154,7 @@ impl Tasks {
     /// [`Kind::NotFound`]
     pub fn one(&self, id: &str) -> Result<Task> {
         let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = list.tasks.iter().map(locked).find(|task| task.id == id).map(|task| task.clone());
+        let found = list.tasks.iter().map(locked).find(|task| task.summary.id == id).map(|task| task.clone());
         found.ok_or_else(|| {
             Error::new(Kind::NotFound, format!("there is no task {:?}", shortened(id)))
                 .hint("the last hundred are remembered, until the server ends")
@@ -158,7 +166,7 @@ impl Tasks {
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |task: &&Shared| {
             let task = locked(task);
-            !task.is_over() && task.channel == channel && task.kind == kind
+            !task.is_over() && task.summary.channel == channel && task.summary.kind == kind
         };
         if let Some(same) = list.tasks.iter().find(same) {
             return Ok((Arc::clone(same), false));
@@ -176,7 +184,7 @@ impl Tasks {
             TaskKind::Verify => "verify",
             TaskKind::Prune => "prune",
         };
-        let task = Task {
+        let summary = TaskSummary {
             id: format!("{word}-{}", list.last),
             kind,
             channel: channel.to_owned(),
@@ -186,10 +194,8 @@ impl Tasks {
             ended: None,
             progress: None,
             problem: None,
-            log: Vec::new(),
-            verified: None,
-            pruned: None,
         };
+        let task = Task { summary, log: Vec::new(), verified: None, pruned: None };
         let task = Arc::new(Mutex::new(task));
         list.tasks.push_back(Arc::clone(&task));
         Ok((task, true))
@@ -242,11 +248,11 @@ mod tests {
         assert!(is_new && !add(&tasks, "news", TaskKind::Verify).unwrap().1);
         assert!(add(&tasks, "news", TaskKind::Prune).unwrap().1);
         assert!(add(&tasks, "film", TaskKind::Verify).unwrap().1);
-        locked(&first).state = TaskState::Failed;
+        locked(&first).summary.state = TaskState::Failed;
         assert!(add(&tasks, "news", TaskKind::Verify).unwrap().1);
         let ids: Vec<String> = tasks.all().into_iter().map(|task| task.id).collect();
         assert_eq!(ids, ["verify-4", "verify-3", "prune-2", "verify-1"]);
-        assert_eq!(tasks.one("prune-2").unwrap().channel, "news");
+        assert_eq!(tasks.one("prune-2").unwrap().summary.channel, "news");
         assert_eq!(tasks.one("2").unwrap_err().kind(), Kind::NotFound);
     }
 
@@ -255,7 +261,7 @@ mod tests {
         let tasks = Tasks::default();
         for n in 0..500 {
             let (task, _) = add(&tasks, &format!("channel{n}"), TaskKind::Prune).unwrap();
-            locked(&task).state = TaskState::Done;
+            locked(&task).summary.state = TaskState::Done;
         }
         assert_eq!((tasks.all().len(), tasks.all()[0].id.as_str()), (KEPT, "prune-500"));
         for n in 0..UNFINISHED {

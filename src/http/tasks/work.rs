@@ -54,7 +54,7 @@ impl Work {
     pub(super) async fn run(self, kind: TaskKind, at_work: Arc<Semaphore>) {
         let task = Arc::clone(&self.task);
         let _turn = at_work.acquire_owned().await;
-        locked(&task).state = TaskState::Running;
+        locked(&task).summary.state = TaskState::Running;
         // In a task of its own: one that panics is to be seen as failed, and not as at work for ever.
         let work = tokio::spawn(async move {
             match kind {
@@ -67,11 +67,12 @@ impl Work {
         if worked.is_err() {
             tell(&mut task, &Error::new(Kind::Io, "it ended by a mistake in the program"));
         }
-        let problem = worked.unwrap_or(Outcome { is_whole: false, problem: true });
-        task.state = if problem.is_whole { TaskState::Done } else { TaskState::Failed };
-        task.problem = Some(problem.problem);
-        task.progress = None;
-        task.ended = Some(clock::now());
+        let outcome = worked.unwrap_or(Outcome { is_whole: false, problem: true });
+        let summary = &mut task.summary;
+        summary.state = if outcome.is_whole { TaskState::Done } else { TaskState::Failed };
+        summary.problem = Some(outcome.problem);
+        summary.progress = None;
+        summary.ended = Some(clock::now());
     }
 
     async fn verify(self) -> Outcome {
@@ -151,7 +152,7 @@ impl verify::Watcher for Watched {
             verify::Event::Told { .. } | verify::Event::Ended => {}
         }
         let listed = format!("{} listed", counted(counts.objects, "object"));
-        locked(&self.task).progress = Some(match counts.to_read {
+        locked(&self.task).summary.progress = Some(match counts.to_read {
             0 => listed,
             all => format!("{listed}; {} of {} read back", human_bytes(counts.read), human_bytes(all)),
         });
@@ -174,6 +175,6 @@ impl prune::Watcher for Pruned {
             }
             prune::Event::Ended => return,
         };
-        locked(&self.task).progress = Some(progress);
+        locked(&self.task).summary.progress = Some(progress);
     }
 }
