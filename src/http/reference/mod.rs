@@ -7,6 +7,8 @@ pub(super) mod archive;
 pub(super) mod channel;
 mod config;
 pub(super) mod job;
+#[cfg(test)]
+mod tests;
 
 use http::{Method, StatusCode};
 use serde::Serialize;

@@ -1,6 +1,7 @@
 //! Chunks: what the ledger has of each cell, and, if asked for, which media of each track are in its file.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,7 +16,7 @@ use crate::store::Digest;
 use crate::time::{MediaTime, Range, Ranges, Time};
 
 /// Fragments of one track that are no further apart are one stretch.
-const JOINED: std::time::Duration = std::time::Duration::from_millis(50);
+const JOINED: Duration = Duration::from_millis(50);
 
 /// How many rows are read at once.
 const ROWS: u32 = 1_000;
@@ -128,10 +129,12 @@ pub(super) fn rows(
     after: Option<Cell>,
     limit: usize,
 ) -> Result<(Vec<CellRow>, bool)> {
-    // The first row that touches the start of the range may begin long before it.
+    // The first row that touches the start of the range may begin long before it. What lies before that is passed over by a
+    // cell of one second, which need not be there.
     let first = ledger.cells(name, Range::new(within.start, within.start.offset_ns(1)))?;
     let start = first.first().map_or(within.start.floor_s(), |row| row.cell.start());
-    let before = (within.start > Time::from_ns(i64::MIN)).then(|| Cell::from_range(Range::new(start, start)));
+    let second = Range::new(start.minus(Duration::from_secs(1)), start);
+    let before = (within.start > Time::from_ns(i64::MIN)).then(|| Cell::from_range(second));
     let (mut at, mut found) = (after.max(before), Vec::new());
     loop {
         let page = ledger.page(name, at, ROWS.min(u32::try_from(limit).unwrap_or(ROWS) + 1))?;

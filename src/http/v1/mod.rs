@@ -12,6 +12,8 @@ pub(super) mod jobs;
 mod query;
 pub(super) mod status;
 pub(super) mod tasks;
+#[cfg(test)]
+mod tests;
 
 use http::{Method, StatusCode};
 use serde::Serialize;
