@@ -42,6 +42,7 @@ pub(super) fn routes(to: &mut Routes) {
     responses(
         (status = 200, description = "The chunk", body = Vec<u8>, content_type = "video/mp4"),
         (status = 206, description = "The range of it that was asked for", body = Vec<u8>, content_type = "video/mp4"),
+        (status = 400, description = "This is not the name of a channel", body = String, content_type = "text/plain"),
         (status = 404, description = "There is no such chunk on a disk", body = String, content_type = "text/plain"),
         (status = 416, description = "It has none of the bytes that were asked for", body = String, content_type = "text/plain"),
     ))]
