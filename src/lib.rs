@@ -66,7 +66,7 @@
 //! 7. Each segment is in exactly one chunk: the one whose cell holds its start (exact rational comparison). Joined chunks
 //!    have no hole and no overlap.
 //!    Tests: `dash_by_time_is_archived_whole_and_asked_once_when_nothing_is_new`, `cells_tile_any_range`,
-//!    `a_tick_before_a_cell_is_not_in_it_however_fine_the_tick`.
+//!    `a_tick_before_a_cell_is_not_in_it_however_fine_the_tick`, `where_chunks_overlap_no_media_comes_twice`.
 //! 8. Every decision takes `now` as an argument.
 //!    Tests: `the_code_keeps_to_the_map_and_to_its_rules`,
 //!    `a_host_whose_clock_is_wrong_archives_by_the_clock_of_the_source`; clippy refuses a clock that is read elsewhere.
@@ -77,11 +77,16 @@
 //! 10. What is missing is written down: each gap has a track, a range and a reason. Nothing is skipped silently.
 //!     Tests: `a_gap_in_one_audio_track_is_one_gap_told_once_and_every_other_cell_is_whole`,
 //!     `holes_are_told_apart_by_their_reasons`, `a_head_that_the_source_was_not_seen_to_hold_is_a_gap`,
-//!     `a_track_without_a_fragment_lacks_the_whole_cell`.
-//! 11. Secrets are in no log, job, command line, error, status, or HTTP answer.
+//!     `a_track_without_a_fragment_lacks_the_whole_cell`,
+//!     `every_archived_instant_is_played_once_and_every_other_is_told`.
+//! 11. Secrets are in no log, job, command line, error, status, or HTTP answer; but for what the operator has `mp4split` told,
+//!     which has no other way to be told, and puts it into its manifests.
 //!     Tests: `secrets_are_in_no_output_no_log_and_no_ledger_whatever_goes_wrong`,
 //!     `the_licence_and_the_secrets_of_urls_are_in_no_line`,
-//!     `a_bucket_that_does_not_let_us_in_is_told_with_a_remedy_and_without_the_keys`.
+//!     `the_file_is_there_after_a_check_that_failed_and_others_can_read_it_and_it_has_no_secret`,
+//!     `a_bucket_that_does_not_let_us_in_is_told_with_a_remedy_and_without_the_keys`,
+//!     `what_the_program_says_when_it_fails_is_answered_without_secrets`,
+//!     `the_keys_of_a_bucket_are_on_the_command_line_only_where_the_channel_says_so`.
 //! 12. Memory does not grow with chunk length, bitrate, archive size or the number of channels.
 //!     Tests: `a_manifest_without_an_end_is_given_up_with_bounded_memory`,
 //!     `a_segment_without_an_end_is_given_up_with_bounded_memory`; the bench measures the peak of a large chunk.

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::clip::{Ask, Clip, Lack, PRIMING, Part, Shelved, cut, hole};
+use crate::clip::{self, Ask, Clip, Lack, PRIMING, Part, cut, hole};
 use crate::error::{Context, Result};
 use crate::grid::{Cell, Grid};
-use crate::ledger::{CellRow, Coverage, GapRow, Ledger, State, TrackRow};
+use crate::ledger::{Coverage, GapRow, Ledger, Shelved, State, TrackRow};
 use crate::media::Index;
 use crate::time::{Range, Time};
 
@@ -38,36 +38,32 @@ pub fn tracks(ledger: &dyn Ledger, channel: &str, cell: Cell) -> Result<Vec<Trac
 fn part(ledger: &dyn Ledger, channel: &str, grid: Grid, asked: Range, now: Time) -> Result<Part> {
     // What is before it may be needed for priming.
     let within = Range::new(asked.start.minus(PRIMING), asked.end);
-    let rows = ledger.cells(channel, within)?;
-    let lacks = match rows.iter().any(is_partial) {
+    let rows = ledger.shelf(channel, within)?;
+    let lacks = match rows.iter().any(|row| is_partial(&row)) {
         true => lacks(ledger, channel, within, &rows)?,
         false => Vec::new(),
     };
-    let shelf: Vec<Shelved> = rows.iter().map(shelved).collect();
+    let shelf: Vec<clip::Shelved> = rows.iter().map(shelved).collect();
     Ok(cut(asked, &shelf, &lacks, grid, now))
 }
 
-fn shelved(row: &CellRow) -> Shelved {
-    let settled = match row.state {
-        State::Complete | State::Lost => true,
-        State::Partial => row.retry_at.is_none(),
-        State::Capturing | State::Failed => false,
-    };
-    Shelved { cell: row.cell, stored: row.stored.is_some(), settled }
+fn shelved(row: &Shelved) -> clip::Shelved {
+    let done = matches!(row.state, State::Complete | State::Partial | State::Lost);
+    clip::Shelved { cell: row.cell, stored: row.stored.is_some(), settled: done && !row.retry }
 }
 
-fn is_partial(row: &CellRow) -> bool {
-    row.stored.as_ref().is_some_and(|stored| stored.coverage == Coverage::Partial)
+fn is_partial(row: &&Shelved) -> bool {
+    row.stored == Some(Coverage::Partial)
 }
 
 /// What the partial chunks among `rows` lack: each track for itself, and all of them together.
-fn lacks(ledger: &dyn Ledger, channel: &str, within: Range, rows: &[CellRow]) -> Result<Vec<Lack>> {
+fn lacks(ledger: &dyn Ledger, channel: &str, within: Range, rows: &[Shelved]) -> Result<Vec<Lack>> {
     let mut of_cells: BTreeMap<Cell, Vec<GapRow>> = BTreeMap::new();
     for gap in ledger.gaps(channel, within)? {
         of_cells.entry(gap.cell).or_default().push(gap);
     }
     let mut lacks = Vec::new();
-    for row in rows.iter().filter(|row| is_partial(row)) {
+    for row in rows.iter().filter(is_partial) {
         let Some(gaps) = of_cells.remove(&row.cell) else { continue };
         let ranges: Vec<(&str, Range)> = gaps.iter().map(|g| (g.gap.track.as_str(), g.gap.range)).collect();
         let mut names: Vec<&str> = ranges.iter().map(|(track, _)| *track).collect();
@@ -78,14 +74,19 @@ fn lacks(ledger: &dyn Ledger, channel: &str, within: Range, rows: &[CellRow]) ->
             let there = tracks(ledger, channel, row.cell)?;
             let there: Vec<String> = there.iter().map(|row| row.track.name()).collect();
             let holes = hole(there.iter().map(String::as_str), &ranges);
-            let lack = |range: &Range| Lack { cell: row.cell, range: *range, track: None };
+            let lack = |range: &Range| Lack { cell: row.cell, range: in_ms(*range), track: None };
             lacks.extend(holes.as_slice().iter().map(lack));
         }
         lacks.extend(gaps.into_iter().map(|GapRow { cell, gap, .. }| Lack {
             cell,
-            range: gap.range,
+            range: in_ms(gap.range),
             track: Some(gap.track),
         }));
     }
     Ok(lacks)
+}
+
+/// In whole milliseconds, which is as much as anybody plays by: media begins and ends in ticks of its own timescale.
+fn in_ms(range: Range) -> Range {
+    Range::new(range.start.floor_ms(), range.end.floor_ms())
 }

@@ -131,14 +131,9 @@ impl Attempt<'_> {
             }
         }
         self.note("it ended with exit code 0".to_owned());
-        match std::fs::metadata(&part.0) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                Err(failed("it ended with exit code 0 and made no file".to_owned()))
-            }
-            Ok(made) if made.len() == 0 => {
-                Err(failed("it ended with exit code 0 and made an empty file".to_owned()))
-            }
-            made => made.map_err(Error::from).and_then(|_| spool.take(&part.0)),
+        match absent(&part)? {
+            Some(what) => Err(failed(format!("it ended with exit code 0 and made {what}"))),
+            None => spool.take(&part.0),
         }
     }
 
@@ -203,6 +198,15 @@ impl Attempt<'_> {
         all.iter()
             .all(|range| range.intersect(cell).is_empty())
             .then(|| format!("is not of this time: it begins at {first}"))
+    }
+}
+
+/// What the program has made in place of a file with something in it, if it has.
+fn absent(part: &Part) -> Result<Option<&'static str>> {
+    match std::fs::metadata(&part.0) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Some("no file")),
+        Ok(made) if made.len() == 0 => Ok(Some("an empty file")),
+        made => Ok(made.map(|_| None)?),
     }
 }
 

@@ -42,7 +42,7 @@ const MOST_BYTES: u64 = 4 << 20;
 
 /// The routes of this file.
 pub(super) fn routes(to: &mut Routes) {
-    to.add_both(Method::GET, "/ism/{name}/{range}", Style::Plain, Access::Read, manifest);
+    to.add_both(Method::GET, "/ism/{name}/{range}", Style::Plain, Access::Read, manifest).dear();
 }
 
 /// Server manifest for Unified Origin
@@ -170,12 +170,12 @@ fn read(file: &Path) -> Result<Vec<u8>, (StatusCode, String)> {
 fn args(channel: &Channel, file: &Path, source: &str) -> Vec<String> {
     let mut args = vec!["--hls.client_manifest_version=4".to_owned()];
     args.extend(channel.ism.options.iter().map(|option| option.expose().to_owned()));
-    if let (true, Some(s3)) = (channel.ism.s3_keys, &channel.s3) {
-        if let S3Keys::Given { access, secret, .. } = &s3.keys {
-            let keys = [("--s3_access_key", access.expose()), ("--s3_secret_key", secret.expose())];
-            let all = keys.into_iter().chain([("--s3_region", s3.region.as_str())]);
-            args.extend(all.flat_map(|(name, value)| [name.to_owned(), value.to_owned()]));
-        }
+    if let (true, Some(s3)) = (channel.ism.s3_keys, &channel.s3)
+        && let S3Keys::Given { access, secret, .. } = &s3.keys
+    {
+        let keys = [("--s3_access_key", access.expose()), ("--s3_secret_key", secret.expose())];
+        let all = keys.into_iter().chain([("--s3_region", s3.region.as_str())]);
+        args.extend(all.flat_map(|(name, value)| [name.to_owned(), value.to_owned()]));
     }
     args.extend(["-o".to_owned(), file.display().to_string(), source.to_owned()]);
     args

@@ -16,6 +16,7 @@ pub(crate) mod mp4;
 pub(crate) mod random;
 pub(crate) mod s3;
 pub(crate) mod server;
+pub(crate) mod serving;
 
 use std::ffi::OsStr;
 use std::fs;
