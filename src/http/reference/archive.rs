@@ -145,7 +145,7 @@ fn text(items: &[String], is_first: bool) -> Result<Bytes> {
     responses(
         (status = 202, description = "It goes on in the background", body = VerifyTask),
         (status = 404, description = "There is no such channel", body = Failure),
-        (status = 429, description = "Too many tasks are waiting", body = Failure),
+        (status = 429, description = "Asked too often, or too many tasks are waiting", body = Failure),
     ))]
 pub(in crate::http) async fn verify(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let verify_task_id = start(&app, &request, TaskKind::Verify)?;
@@ -160,7 +160,7 @@ pub(in crate::http) async fn verify(app: Arc<App>, request: Arc<Request>) -> Res
     responses(
         (status = 202, description = "It goes on in the background", body = CleanupTask),
         (status = 404, description = "There is no such channel", body = Failure),
-        (status = 429, description = "Too many tasks are waiting", body = Failure),
+        (status = 429, description = "Asked too often, or too many tasks are waiting", body = Failure),
     ))]
 pub(in crate::http) async fn cleanup(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let cleanup_task_id = start(&app, &request, TaskKind::Prune)?;

@@ -41,8 +41,9 @@ pub(super) fn routes(to: &mut Routes) {
     to.add_both(Method::DELETE, "/channel/{name}", style, Access::Write, channel::delete);
     to.add_both(Method::GET, "/channel/{name}/archive", style, Access::Read, archive::keys);
     to.add_both(Method::GET, "/channel/{name}/archive/gaps", style, Access::Read, archive::gaps);
-    to.add_both(Method::POST, "/channel/{name}/archive/verify", style, Access::Write, archive::verify);
-    to.add_both(Method::POST, "/channel/{name}/archive/cleanup", style, Access::Write, archive::cleanup);
+    to.add_both(Method::POST, "/channel/{name}/archive/verify", style, Access::Write, archive::verify).dear();
+    to.add_both(Method::POST, "/channel/{name}/archive/cleanup", style, Access::Write, archive::cleanup)
+        .dear();
     to.add_both(Method::GET, "/job/", style, Access::Read, job::all);
     to.add_both(Method::GET, "/job/{id}", style, Access::Read, job::one);
     to.add_both(Method::GET, "/job/{id}/capture_log", style, Access::Read, job::log);

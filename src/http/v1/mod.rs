@@ -54,7 +54,7 @@ pub(super) fn routes(to: &mut Routes) {
     let read = (Style::V1, Access::Read);
     let write = (Style::V1, Access::Write);
     let (get, post) = (Method::GET, Method::POST);
-    to.add(get.clone(), "/api/v1/status", read.0, read.1, status::status);
+    to.add(get.clone(), "/api/v1/status", read.0, read.1, status::status).dear();
     to.add(get.clone(), "/api/v1/at-risk", read.0, read.1, status::at_risk);
     to.add(get.clone(), "/api/v1/channels", read.0, read.1, channels::all);
     to.add(get.clone(), "/api/v1/channels/{name}", read.0, read.1, channels::one);
@@ -70,7 +70,7 @@ pub(super) fn routes(to: &mut Routes) {
     to.add(get.clone(), "/api/v1/holds/{id}", read.0, read.1, holds::one);
     to.add(Method::DELETE, "/api/v1/holds/{id}", write.0, write.1, holds::release);
     to.add(get.clone(), "/api/v1/tasks", read.0, read.1, tasks::all);
-    to.add(post, "/api/v1/tasks", write.0, write.1, tasks::start);
+    to.add(post, "/api/v1/tasks", write.0, write.1, tasks::start).dear();
     to.add(get, "/api/v1/tasks/{id}", read.0, read.1, tasks::one);
 }
 

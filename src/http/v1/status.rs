@@ -52,6 +52,7 @@ pub(super) struct RiskDocument {
         (status = 200, description = "Some of the channels, by name", body = StatusPage),
         (status = 400, description = "The query makes no sense", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such channel", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Asked too often", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(in crate::http) async fn status(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let limit = query::limit(&request, 50, 200)? as usize;

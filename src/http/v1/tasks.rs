@@ -66,7 +66,7 @@ pub(in crate::http) async fn one(app: Arc<App>, request: Arc<Request>) -> Result
         (status = 404, description = "There is no such channel", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "One of that kind is under way, with other options", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "Too many tasks are waiting", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Asked too often, or too many tasks are waiting", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(in crate::http) async fn start(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let NewTask { channel, kind, deep, budget_bytes, repair, force, dry_run } = body(&request)?;
