@@ -27,6 +27,8 @@ mod request;
 mod routes;
 mod server;
 mod smil;
+#[cfg(test)]
+mod socket_tests;
 pub mod systemd;
 #[cfg(test)]
 mod tests;
