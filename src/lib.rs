@@ -83,6 +83,7 @@
 //!     which has no other way to be told, and puts it into its manifests.
 //!     Tests: `secrets_are_in_no_output_no_log_and_no_ledger_whatever_goes_wrong`,
 //!     `the_licence_and_the_secrets_of_urls_are_in_no_line`,
+//!     `the_file_is_there_after_a_check_that_failed_and_others_can_read_it_and_it_has_no_secret`,
 //!     `a_bucket_that_does_not_let_us_in_is_told_with_a_remedy_and_without_the_keys`,
 //!     `what_the_program_says_when_it_fails_is_answered_without_secrets`,
 //!     `the_keys_of_a_bucket_are_on_the_command_line_only_where_the_channel_says_so`.

@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +14,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::live::{Live, for_media};
+use common::server::get;
+use common::serving::Serving;
 use common::{Site, files_below, kill};
 use npvr::sim::{Fault, FaultKind};
 use npvr::time::Time;
@@ -136,7 +139,7 @@ fn the_file_is_there_after_a_check_that_failed_and_others_can_read_it_and_it_has
     assert!(!text.contains(secret) && !text.contains("joe"), "{text}");
     let file = file(&site);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
-    assert_eq!(files_below(file.parent().unwrap()), [file.clone()], "no temporary file stays");
+    assert_eq!(files_below(file.parent().unwrap()), std::slice::from_ref(&file), "no temporary file stays");
 
     // Not even the configuration can be read: that is an error, and monitoring hears of it.
     fs::write(site.config().join("npvr.toml"), "[state]\nmin_free = \"1kB\"\n").unwrap();
@@ -192,4 +195,39 @@ fn every_round_writes_the_file_anew() {
     }
     kill(rounds.id());
     rounds.wait().unwrap();
+}
+
+/// The names of families that a text speaks of, in order.
+fn names(text: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+    let starts = text.match_indices("npvr_").map(|(at, _)| &text[at..]);
+    starts.map(|rest| rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())].to_owned()).collect()
+}
+
+#[test]
+fn the_server_tells_the_same_and_everything_that_is_told_is_in_the_readme_and_everything_in_the_alerts_is_told()
+ {
+    let (live, site) = (Live::holding(2), Site::new());
+    site.channel("news", live.url("news"), "margin = \"PT1H\"");
+    let of_file = check(&site, 0);
+    let serving = Serving::start(&site, &[]);
+    get(&serving.authority, "/healthz");
+    let text = String::from_utf8(get(&serving.authority, "/metrics")).unwrap();
+    assert_liked_by_prometheus(&text);
+    let still = |text: &str| -> Vec<String> {
+        // What a clock, a disk, or the reading itself changes.
+        let changing = ["npvr_time_to_loss", "npvr_folder_free", "npvr_ledger_size", "npvr_http_", "# "];
+        let is_still = |line: &&str| !changing.iter().any(|start| line.starts_with(start));
+        text.lines().filter(is_still).map(str::to_owned).collect()
+    };
+    assert_eq!(still(&text), still(&of_file));
+
+    let told: BTreeSet<String> =
+        text.lines().filter_map(|l| Some(l.strip_prefix("# TYPE ")?.split(' ').next()?.to_owned())).collect();
+    assert!(told.len() > 25, "{told:?}");
+    let of =
+        |path: &str| names(&fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap());
+    assert_eq!(of("README.md").symmetric_difference(&told).collect::<Vec<_>>(), [""; 0]);
+    let in_alerts = of("contrib/prometheus/npvr-alerts.yml");
+    assert!(in_alerts.len() > 10 && in_alerts.is_subset(&told), "{in_alerts:?}");
 }

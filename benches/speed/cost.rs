@@ -64,6 +64,13 @@ pub(crate) fn measure(command: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// How much memory this process has by now, in KiB.
+pub(crate) fn resident_kib() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim_end_matches("kB").trim().parse()?)
+}
+
 /// The least, the middle and the greatest of some numbers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spread {

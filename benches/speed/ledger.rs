@@ -21,9 +21,9 @@ use crate::{Figure, Result, folder};
 /// Two thousand chunks each: five-minute chunks of a week.
 const CHANNELS: u32 = 1_000;
 const CHUNKS: u32 = 2_000;
-const CHUNK_S: u32 = 300;
+pub(crate) const CHUNK_S: u32 = 300;
 /// Where the archive begins, in seconds since 1970, on the grid.
-const SINCE_S: i64 = 1_800_000_000;
+pub(crate) const SINCE_S: i64 = 1_800_000_000;
 const CLAIMS: usize = 301;
 const ROUNDS: usize = 5;
 /// About what a claim writes to the log of the database: a few pages.
@@ -35,8 +35,8 @@ pub(crate) fn claim() -> Result<Vec<Figure>> {
     empty(&site)?;
     println!("writing {} chunks of {CHANNELS} channels…", CHANNELS * CHUNKS);
     let (large, small) = (site.join("large"), site.join("small"));
-    fill(&large, CHANNELS)?;
-    fill(&small, 1)?;
+    fill(&large, CHANNELS, CHUNKS)?;
+    fill(&small, 1, CHUNKS)?;
     let (large, small) = (SqliteLedger::open(&large)?, SqliteLedger::open(&small)?);
     let mut beside = File::create(site.join("beside"))?;
     let (mut in_large, mut in_small, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
@@ -110,7 +110,7 @@ fn read_for_pruning(ledger: &SqliteLedger) -> Result<f64> {
 
 /// A ledger of so many channels, each with its chunks, their jobs and their indexes. Through the database itself: two million
 /// commits would take hours of fsyncs.
-fn fill(state: &Path, channels: u32) -> Result<()> {
+pub(crate) fn fill(state: &Path, channels: u32, chunks: u32) -> Result<()> {
     drop(SqliteLedger::open(state)?);
     let database = rusqlite::Connection::open(state.join("ledger.db"))?;
     database.pragma_update(None, "synchronous", "OFF")?;
@@ -120,7 +120,7 @@ fn fill(state: &Path, channels: u32) -> Result<()> {
             WITH RECURSIVE channels (id) AS (VALUES (1) UNION ALL SELECT id + 1 FROM channels WHERE id < {channels})
             SELECT id, printf('bench-%04d', id), {SINCE_S}000000000, {CHUNK_S} FROM channels;
          CREATE TEMP TABLE cell AS
-            WITH RECURSIVE chunks (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM chunks WHERE n + 1 < {CHUNKS})
+            WITH RECURSIVE chunks (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM chunks WHERE n + 1 < {chunks})
             SELECT c.id AS channel, c.name, n, {SINCE_S} + n * {CHUNK_S} AS start_s FROM chunks CROSS JOIN channel c;
          INSERT INTO job (id, channel_id, start_s, end_s, engine, outcome, started_ns, ended_ns, host, pid, bytes, segments)
             SELECT n * {channels} + channel, channel, start_s, start_s + {CHUNK_S}, 'native', 'complete',

@@ -1,12 +1,12 @@
 //! How fast npvr is, beside what else would do the work: `cargo bench`.
 //!
 //! Machines differ and are shared, so what counts is a ratio of two things that were run in turns, several times, in this
-//! same run; medians are compared. Beside the ratios stand six limits in seconds, which no other program gives a measure
+//! same run; medians are compared. Beside the ratios stand limits in seconds, which no other program gives a measure
 //! for. Each line says whether its limit is met; the exit code is 1 if one is not.
 //!
-//! Names after `--` choose among `capture`, `check`, `claim`, `plan`, `prune`, `start` and `upload`; all by default. Needs
-//! nginx, curl, ffmpeg and aws (`pip install awscli`). What it makes (200 MB of media, and 1 GB of anything, once) is under
-//! `target/speed`.
+//! Names after `--` choose among `capture`, `check`, `claim`, `overview`, `plan`, `prune`, `start` and `upload`; all by
+//! default. Needs nginx, curl, ffmpeg and aws (`pip install awscli`). What it makes (200 MB of media, and 1 GB of anything,
+//! once) is under `target/speed`.
 
 #![allow(clippy::print_stdout, reason = "printing figures is what a bench is for")]
 
@@ -15,6 +15,7 @@ mod capture;
 mod cost;
 mod ledger;
 mod media;
+mod overview;
 mod small;
 mod upload;
 
@@ -68,18 +69,19 @@ fn main() -> ExitCode {
 
 /// Runs what was asked for; true if all of it keeps its limits.
 fn run(names: &[String]) -> Result<bool> {
-    let parts: [(&str, Part); 7] = [
+    let parts: [(&str, Part); 8] = [
         ("start", small::start),
         ("plan", small::plan_a_week),
         ("prune", archive::plan_of_a_prune),
         ("check", archive::check_with_nothing_new),
         ("claim", ledger::claim),
+        ("overview", overview::overview),
         ("capture", capture::capture),
         ("upload", upload::upload),
     ];
     if let Some(unknown) = names.iter().find(|n| parts.iter().all(|(name, _)| name != n)) {
         return Err(format!(
-            "no part is called {unknown}: there are start, plan, prune, check, claim, capture and upload"
+            "no part is called {unknown}: there are start, plan, prune, check, claim, overview, capture and upload"
         )
         .into());
     }

@@ -25,12 +25,20 @@ const FRESH: Duration = Duration::from_secs(1);
 /// What the server counts of itself, and what it last told of the archive.
 #[derive(Default)]
 pub struct Metrics {
-    requests: Mutex<BTreeMap<(Arc<str>, &'static str, u16), u64>>,
+    requests: Mutex<BTreeMap<Series, u64>>,
     times: Mutex<BTreeMap<Arc<str>, Times>>,
     connections: AtomicU64,
     accepted: AtomicU64,
     // Held while the archive is asked: those who ask at the same time wait, and take what the first one got.
     archive: tokio::sync::Mutex<Option<(Tick, Arc<Vec<Family>>)>>,
+}
+
+/// Requests that are counted together.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Series {
+    route: Arc<str>,
+    method: &'static str,
+    status: u16,
 }
 
 /// How long answers of one route took.
@@ -74,7 +82,8 @@ impl Metrics {
         of_route.sum += took;
         drop(times);
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        *requests.entry((route, word(method), status.as_u16())).or_default() += 1;
+        let series = Series { route, method: word(method), status: status.as_u16() };
+        *requests.entry(series).or_default() += 1;
     }
 
     /// What the server has counted so far.
@@ -84,7 +93,7 @@ impl Metrics {
             "Requests that were answered or refused, by pattern of their route",
         );
         let counted = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((route, method, status), count) in counted.iter() {
+        for (Series { route, method, status }, count) in counted.iter() {
             let status = status.to_string();
             requests.add([("route", route), ("method", method), ("status", &status)], *count as f64);
         }

@@ -150,6 +150,13 @@ pub struct Head {
     pub checked: Option<Time>,
 }
 
+impl Head {
+    /// That of a channel of which nothing was ever written.
+    pub fn unknown(channel: &str) -> Head {
+        Head { channel: channel.to_owned(), changes: 0, since: None, pruned: None, checked: None }
+    }
+}
+
 /// A cell as playlists and pictures see it: a row without its texts, for they want hundreds at once, and often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shelved {

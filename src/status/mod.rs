@@ -3,7 +3,10 @@
 //! It asks no source and changes nothing. What is said of the source is what the last check saw, with the time of that
 //! check. Field names and meanings are stable: `schema` grows when one changes.
 
+mod attention;
 mod holds;
+mod known;
+mod overview;
 mod seen;
 mod strip;
 
@@ -21,9 +24,11 @@ use crate::plan::Risk;
 use crate::store::Space;
 use crate::time::{Range, Time};
 
+pub use attention::{About, Attention, Severity};
 pub use holds::{Held, held, holds};
+pub use overview::{Overview, Overviews, Row};
 pub(crate) use seen::Seen;
-pub use strip::Slot;
+pub use strip::{Patch, Slot};
 
 /// How many slots a coverage strip has.
 pub const SLOTS: usize = 48;
@@ -174,9 +179,9 @@ pub fn status(place: &Workplace, channels: &[Channel], now: Time) -> Result<Stat
 }
 
 /// The folders that a capture would find too full. The archive under the state folder is where the spool is.
-fn low_space(place: &Workplace, channels: &[Channel]) -> Vec<LowSpace> {
+fn low_space<'a>(place: &'a Workplace, channels: impl IntoIterator<Item = &'a Channel>) -> Vec<LowSpace> {
     let min_free_bytes = place.min_free_bytes;
-    let disks = channels.iter().filter_map(|c| c.disk_path.as_deref());
+    let disks = channels.into_iter().filter_map(|c| c.disk_path.as_deref());
     let folders: BTreeSet<&Path> = std::iter::once(place.spool.as_path()).chain(disks).collect();
     let spaces = folders.into_iter().filter_map(|folder| Space::of(folder).ok());
     let low = spaces.filter(|space| space.free_bytes < min_free_bytes);
@@ -203,9 +208,9 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
     let ledger = place.ledger.as_ref();
     let since = ledger.since(name)?;
     let seen = Seen::read(ledger, name)?;
-    let kept = Range::new(now.minus(channel.archive_length), Time::MAX);
+    let kept = kept(channel, now);
     let mut rows = ledger.cells(name, kept)?;
-    let gaps: Vec<Gap> = ledger.gaps(name, kept)?.into_iter().filter_map(gap).collect();
+    let gaps: Vec<Gap> = ledger.gaps(name, kept)?.into_iter().filter(is_shown).map(gap).collect();
     // The first chunk of an archive lacks nothing that was promised.
     for row in rows.iter_mut().filter(|row| row.state == State::Partial) {
         if !gaps.iter().any(|gap| gap.cell == row.cell) {
@@ -213,9 +218,9 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
         }
     }
     let running = ledger.jobs(&JobFilter::running(Some(name), 100))?;
-    // What was pruned by size is younger than the retention, and no hole.
-    let oldest = ledger.pruned(name)?.map_or(kept.start, |pruned| pruned.max(kept.start));
-    let span = since.map(|since| Range::new(since.max(oldest), now)).filter(|span| !span.is_empty());
+    let oldest = oldest(channel, ledger.pruned(name)?, now);
+    let span = span(since, oldest, now);
+    let stretches = strip::stretches(rows.iter().map(|row| (row.cell.range(), Slot::of_row(row))));
     Ok(ChannelStatus {
         name: name.to_owned(),
         enabled: channel.enabled,
@@ -226,8 +231,8 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
         lag_s: seen.lag_s,
         source: seen.source,
         span,
-        strip: span.map(|span| strip::strip(span, SLOTS, channel.grid, &rows)).unwrap_or_default(),
-        counts: counts(&rows),
+        strip: span.map(|span| strip::strip(span, SLOTS, channel.grid, &stretches)).unwrap_or_default(),
+        counts: Counts::of(rows.iter().map(|row| (row.state, row.stored.as_ref().map_or(0, |s| s.bytes)))),
         last_chunk: rows.iter().rev().find(|row| row.stored.is_some()).map(|row| row.cell),
         running: running
             .into_iter()
@@ -240,19 +245,50 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
     })
 }
 
-fn counts(rows: &[CellRow]) -> Counts {
-    let mut counts = Counts::default();
-    for row in rows {
-        counts.bytes += row.stored.as_ref().map_or(0, |s| s.bytes);
-        *match row.state {
-            State::Capturing => &mut counts.capturing,
-            State::Complete => &mut counts.complete,
-            State::Partial => &mut counts.partial,
-            State::Failed => &mut counts.failed,
-            State::Lost => &mut counts.lost,
-        } += 1;
+/// What may still be lost, soonest first. Deadlines come on the source's clock, which is so far ahead of ours.
+fn at_risk(mut risks: Vec<Risk>, source_ahead_ns: i64, is_settled: impl Fn(Cell) -> bool) -> Vec<Risk> {
+    risks.retain(|risk| !is_settled(risk.cell));
+    risks.iter_mut().for_each(|risk| risk.deadline = risk.deadline.offset_ns(-source_ahead_ns));
+    risks.sort_by_key(|risk| risk.deadline);
+    risks
+}
+
+fn is_settled(row: &CellRow) -> bool {
+    matches!(row.state, State::Complete | State::Partial | State::Lost)
+}
+
+/// What retention has not given up yet, and all that comes.
+fn kept(channel: &Channel, now: Time) -> Range {
+    Range::new(now.minus(channel.archive_length), Time::MAX)
+}
+
+/// From when on something is to be there. What was pruned by size is younger than the retention, and no hole.
+fn oldest(channel: &Channel, pruned: Option<Time>, now: Time) -> Time {
+    let oldest = kept(channel, now).start;
+    pruned.map_or(oldest, |pruned| pruned.max(oldest))
+}
+
+/// What a strip spans: the retention, or the archive where that is younger.
+fn span(since: Option<Time>, oldest: Time, now: Time) -> Option<Range> {
+    since.map(|since| Range::new(since.max(oldest), now)).filter(|span| !span.is_empty())
+}
+
+impl Counts {
+    /// Counts cells: their states, and the bytes that are stored of them.
+    fn of(cells: impl Iterator<Item = (State, u64)>) -> Counts {
+        let mut counts = Counts::default();
+        for (state, bytes) in cells {
+            counts.bytes = counts.bytes.saturating_add(bytes);
+            *match state {
+                State::Capturing => &mut counts.capturing,
+                State::Complete => &mut counts.complete,
+                State::Partial => &mut counts.partial,
+                State::Failed => &mut counts.failed,
+                State::Lost => &mut counts.lost,
+            } += 1;
+        }
+        counts
     }
-    counts
 }
 
 /// A job as it is shown. One that the ledger calls running, and whose lock is free, is dead; the next run writes that down.
@@ -282,8 +318,14 @@ fn failed(row: &CellRow) -> Failed {
 }
 
 /// What was never promised is no gap.
-fn gap(row: GapRow) -> Option<Gap> {
-    let shown = row.gap.reason != BEFORE_THE_ARCHIVE;
-    let GapRow { cell, gap, recorded } = row;
-    shown.then_some(Gap { cell, track: gap.track, range: gap.range, reason: gap.reason, recorded })
+fn is_shown(row: &GapRow) -> bool {
+    row.gap.reason != BEFORE_THE_ARCHIVE
 }
+
+fn gap(row: GapRow) -> Gap {
+    let GapRow { cell, gap, recorded } = row;
+    Gap { cell, track: gap.track, range: gap.range, reason: gap.reason, recorded }
+}
+
+#[cfg(test)]
+mod tests;

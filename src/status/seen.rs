@@ -1,7 +1,8 @@
 //! What the last check saw of a channel, as it stands on this host's clock.
 
+use super::is_settled;
 use crate::error::Result;
-use crate::ledger::{CellRow, Ledger, State};
+use crate::ledger::{CellRow, Ledger};
 use crate::plan::{Outlook, Risk, Sight};
 use crate::time::Time;
 
@@ -23,17 +24,11 @@ impl Seen {
     /// Those of the ledger.
     pub(crate) fn read(ledger: &dyn Ledger, channel: &str) -> Result<Seen> {
         let observed = ledger.observed(channel)?;
-        let Outlook { error, source, at_risk: mut risks } =
-            Outlook::read(observed.as_ref().map(|(_, text)| text.as_str()));
+        let outlook = Outlook::read(observed.as_ref().map(|(_, text)| text.as_str()));
         let checked = observed.map(|(at, _)| at);
-        let source_ahead_ns = match (checked, &source) {
-            (Some(checked), Some(source)) => source.now.signed_ns_since(checked),
-            _ => 0,
-        };
-        risks.iter_mut().for_each(|risk| risk.deadline = risk.deadline.offset_ns(-source_ahead_ns));
-        risks.sort_by_key(|risk| risk.deadline);
-        let live = source.as_ref().filter(|s| s.live);
-        let lag_s = live.and_then(|s| Some(s.now.since(s.live_edge?).as_secs()));
+        let (lag_s, ahead_ns) = (outlook.lag_s(), checked.map_or(0, |checked| outlook.ahead_ns(checked)));
+        let Outlook { error, source, at_risk } = outlook;
+        let risks = super::at_risk(at_risk, ahead_ns, |_| false);
         Ok(Seen { checked, error, source, lag_s, risks })
     }
 
@@ -43,8 +38,4 @@ impl Seen {
         let open = self.risks.iter().filter(|risk| risk.cell.end() > oldest && !is_settled(risk));
         open.cloned().collect()
     }
-}
-
-fn is_settled(row: &CellRow) -> bool {
-    matches!(row.state, State::Complete | State::Partial | State::Lost)
 }
