@@ -90,8 +90,6 @@ struct Shared {
 
 /// How long there is a pause where the system has no descriptors left, and nobody could make room.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The same where somebody makes room: it takes that a moment to go.
-const MOMENT: Duration = Duration::from_millis(5);
 /// How often that is told.
 const TELL: Duration = Duration::from_secs(60);
 
@@ -118,7 +116,7 @@ impl Shared {
             match listener.accept(self.server.limits.stall_time).await {
                 Ok((socket, peer)) => {
                     // Where every client waits for us, there is no place, and this one is turned away at once.
-                    if let Some(place) = self.places.take() {
+                    if let Some(place) = self.places.take().await {
                         self.open(graceful, socket, peer, place);
                     }
                 }
@@ -130,7 +128,9 @@ impl Shared {
                         self.server.routes.tell(&format!("no connection can be taken: {}", Error::from(e)));
                     }
                     // Mostly no descriptors are left: whoever only waits gives one back.
-                    tokio::time::sleep(if self.places.evict() { MOMENT } else { PAUSE }).await;
+                    if !self.places.make_room().await {
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 }
             }
         }

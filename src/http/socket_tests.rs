@@ -101,6 +101,11 @@ fn get(to: SocketAddr, path: &str) -> String {
     rest(connect(to, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")))
 }
 
+#[expect(clippy::disallowed_methods, reason = "what is waited for is that nothing happens")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
@@ -180,7 +185,7 @@ async fn who_takes_nothing_of_an_answer_is_cut() {
         // Whoever takes a little goes on being served.
         while began.elapsed() < Duration::from_secs(4) {
             taker.read_exact(&mut piece).unwrap();
-            std::thread::sleep(Duration::from_millis(50));
+            pause(Duration::from_millis(50));
         }
         let began = Tick::now();
         rest(stalled);
@@ -196,7 +201,7 @@ async fn where_all_places_are_taken_by_who_waits_a_new_request_is_answered() {
     blocking(move || {
         let at_work: Vec<TcpStream> =
             (0..10).map(|_| connect(to, "GET /never HTTP/1.1\r\nHost: x\r\n\r\n")).collect();
-        std::thread::sleep(Duration::from_millis(200));
+        pause(Duration::from_millis(200));
         let waiting: Vec<TcpStream> = (0..100)
             .map(|n| match n % 4 {
                 0 => connect(to, ""),
@@ -224,20 +229,21 @@ async fn answers_under_way_end_when_the_server_stops_and_streams_without_an_end_
     let running = start(Limits { stop_time: Duration::from_secs(3), ..Limits::default() }).await;
     let to = running.address;
     let began = Tick::now();
-    let late = tokio::task::spawn_blocking(move || get(to, "/late"));
+    let mut late = connect(to, "GET /late HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let mut endless = connect(to, "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut idle = connect(to, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
     blocking(move || {
+        late.read_exact(&mut [0; 15]).unwrap();
         endless.read_exact(&mut [0; 1_000]).unwrap();
         idle.read_exact(&mut [0; 10]).unwrap();
         running.stop.send(()).unwrap();
         // Nothing is left to be said to it, so it is closed at once.
         rest(idle);
         assert!(began.elapsed() < Duration::from_millis(2_900), "{:?}", began.elapsed());
+        let late = rest(late);
+        assert!(late.ends_with("\u{1}\u{2}"), "{late:?}");
     })
     .await;
-    let late = late.await.unwrap();
-    assert!(late.ends_with("\u{1}\u{2}"), "{late:?}");
     tokio::time::timeout(PATIENCE, running.serving).await.unwrap().unwrap();
     assert!(began.elapsed() >= Duration::from_secs(3), "nobody was waited for");
     assert!(TcpStream::connect(to).is_err());

@@ -3,11 +3,10 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{PATIENCE, Ran, Site, kill};
+use super::{PATIENCE, Ran, Site, kill, until};
 
 /// A running server. It is killed when it is dropped.
 pub(crate) struct Serving {
@@ -119,14 +118,7 @@ impl Serving {
     /// Waits until it has no more than so many descriptors open.
     #[track_caller]
     pub(crate) fn settles_at(&self, descriptors: usize) {
-        let step = Duration::from_millis(20);
-        for _ in 0..PATIENCE.as_millis() / step.as_millis() {
-            if self.uses().1 <= descriptors {
-                return;
-            }
-            std::thread::sleep(step);
-        }
-        panic!("it has {} descriptors open still", self.uses().1);
+        until("its descriptors are closed", || self.uses().1 <= descriptors);
     }
 }
 

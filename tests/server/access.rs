@@ -5,15 +5,12 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::Duration;
-
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use npvr::clock::Tick;
 
 use crate::common::serving::Serving;
-use crate::common::{PATIENCE, Site};
+use crate::common::{Site, until};
 use crate::{ask, assert_serving, status};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 
 const WRITER: &str = "the-token-of-an-editor";
 const READER: &str = "the-token-of-a-viewer-";
@@ -93,17 +90,10 @@ fn reading_can_be_closed_too_and_a_token_can_be_changed_while_it_runs() {
 
     let other = "another-token-of-a-viewer";
     fs::write(&readers, format!("{READER}\n{other}\n")).unwrap();
-    let began = Tick::now();
-    while read(&bearer(other)) != 200 {
-        assert!(began.elapsed() < PATIENCE, "the new token is not known");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("the new token is known", || read(&bearer(other)) == 200);
     assert_eq!(read(&bearer(READER)), 200, "the old one is good until it is taken away");
     fs::write(&readers, other).unwrap();
-    while read(&bearer(READER)) != 401 {
-        assert!(began.elapsed() < PATIENCE, "the old token is still good");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("the old token is not", || read(&bearer(READER)) == 401);
     let ran = server.stop().expect(0);
     assert!(
         ![WRITER, READER, other].iter().any(|token| ran.stdout.contains(token) || ran.stderr.contains(token))

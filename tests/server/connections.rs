@@ -42,7 +42,7 @@ fn two_thousand_connections_that_go_nowhere_leave_it_serving_and_memory_and_desc
     let server = Serving::start(&site, &[]);
     assert_serving(&server);
     let (_, descriptors) = server.uses();
-    let mut after = Vec::new();
+    let mut after: Vec<(u64, usize)> = Vec::new();
     for _ in 0..3 {
         let mut open: Vec<TcpStream> = (0..MANY).map(|n| half(&server, &chunk, n)).collect();
         for n in 0..20 {
@@ -53,18 +53,20 @@ fn two_thousand_connections_that_go_nowhere_leave_it_serving_and_memory_and_desc
         let (kib, _) = server.uses();
         assert!(kib < 128 * 1024, "{kib} KiB with {MANY} connections");
         drop(open);
-        // A moment for the last answers' own descriptors.
-        server.settles_at(descriptors + 2);
-        after.push(server.uses().0);
+        // After the first round the ledger has a few more open, for readers.
+        server.settles_at(after.first().map_or(descriptors + 32, |(_, settled)| *settled));
+        after.push(server.uses());
     }
     // What the allocator keeps is kept once.
-    assert!(after[2] < after[0] + after[0] / 5 + 4 * 1024, "KiB after each round: {after:?}");
+    let [first, .., last] = [after[0].0, after[1].0, after[2].0];
+    assert!(last < first + first / 5 + 4 * 1024, "KiB and descriptors after each round: {after:?}");
     assert_eq!(server.stop().expect(0).stderr, "");
 }
 
 #[test]
 fn a_thousand_open_connections_take_little_memory() {
-    let server = Serving::start(&Site::new(), &[]);
+    let site = Site::new();
+    let server = Serving::start(&site, &[]);
     let open: Vec<TcpStream> =
         (0..1_000).map(|_| say(&server, b"GET /smil/ HTTP/1.1\r\nHost: localhost\r\n\r\n")).collect();
     assert_serving(&server);
@@ -75,7 +77,8 @@ fn a_thousand_open_connections_take_little_memory() {
 
 #[test]
 fn more_connections_than_there_are_places_for_leave_it_serving() {
-    let server = Serving::start(&Site::new(), &["--connections", "50"]);
+    let site = Site::new();
+    let server = Serving::start(&site, &["--connections", "50"]);
     let open: Vec<TcpStream> = (0..500)
         .map(|n| {
             if n % 25 == 0 {
@@ -92,7 +95,8 @@ fn more_connections_than_there_are_places_for_leave_it_serving() {
 
 #[test]
 fn few_descriptors_are_no_end_to_it_and_it_says_so_once() {
-    let server = Serving::start(&Site::new(), &[]);
+    let site = Site::new();
+    let server = Serving::start(&site, &[]);
     assert_serving(&server);
     let (_, descriptors) = server.uses();
     let few = Some(descriptors as u64 + 20);
