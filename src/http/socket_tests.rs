@@ -232,7 +232,8 @@ async fn answers_under_way_end_when_the_server_stops_and_streams_without_an_end_
     let mut late = connect(to, "GET /late HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let mut endless = connect(to, "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut idle = connect(to, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
-    blocking(move || {
+    // Kept until the end: a client that goes ends its stream.
+    let _endless = blocking(move || {
         late.read_exact(&mut [0; 15]).unwrap();
         endless.read_exact(&mut [0; 1_000]).unwrap();
         idle.read_exact(&mut [0; 10]).unwrap();
@@ -242,6 +243,7 @@ async fn answers_under_way_end_when_the_server_stops_and_streams_without_an_end_
         assert!(began.elapsed() < Duration::from_millis(2_900), "{:?}", began.elapsed());
         let late = rest(late);
         assert!(late.ends_with("\u{1}\u{2}"), "{late:?}");
+        endless
     })
     .await;
     tokio::time::timeout(PATIENCE, running.serving).await.unwrap().unwrap();

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tempfile::TempDir;
 
-use super::{Access, Answer, App, Body, Options, Refusal, Request, Routes, Style};
+use super::{Access, Answer, App, Body, Guard, Options, Refusal, Request, Routes, Rules, Style};
 use crate::capture::{Event, Observer, Workplace};
 use crate::channels::{Channels, Env};
 use crate::error::{Error, Kind};
@@ -55,8 +55,17 @@ async fn fail(_app: Arc<App>, _request: Arc<Request>) -> Result<Answer, Refusal>
     Err(Error::new(Kind::NotFound, "there is no <channel> \"x\"").hint("look again").into())
 }
 
+/// The same with another guard.
+fn guarded(folder: &TempDir, rules: Rules) -> Arc<App> {
+    let Ok(app) = Arc::try_unwrap(app(folder)) else { panic!("nobody else has it") };
+    let options = Options { guard: Guard::new(rules), ..app.options };
+    Arc::new(App::new(app.place, app.configuration, options))
+}
+
 fn routes() -> Routes {
     let mut routes = Routes::default();
+    routes.add_both(Method::GET, "/media/{word}", Style::Plain, Access::Read, echo).shared();
+    routes.add_both(Method::GET, "/dear", Style::V1, Access::Read, echo).dear();
     routes.add_both(Method::GET, "/echo/{word}", Style::Plain, Access::Read, echo);
     routes.add(Method::PUT, "/write", Style::Plain, Access::Write, echo);
     for (path, style) in
@@ -127,4 +136,58 @@ async fn each_style_says_the_same_in_its_own_way() {
         body(&answer(Method::GET, "/ref", &[]).await),
         "{\"error\":\"there is no <channel> \\\"x\\\"\"}\n"
     );
+}
+
+#[tokio::test]
+async fn what_players_on_other_sites_play_may_be_fetched_from_there_and_nothing_else() {
+    for (path, shared) in [("/media/a", true), ("/api/media/a", true), ("/echo/a", false), ("/write", false)]
+    {
+        let asked = answer(Method::OPTIONS, path, &[("origin", "https://player.example")]).await;
+        assert_eq!(asked.status == StatusCode::NO_CONTENT, shared, "{path}");
+        for answer in [asked, answer(Method::GET, path, &[]).await] {
+            let origin = answer.headers.get("access-control-allow-origin").map(|v| v.to_str().unwrap());
+            assert_eq!(origin, shared.then_some("*"), "{path}");
+            let policy = &answer.headers["cross-origin-resource-policy"];
+            assert_eq!(policy, if shared { "cross-origin" } else { "same-origin" }, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_dear_has_turns_and_who_has_none_left_is_told_when_to_come_back() {
+    let (folder, routes) = (tempfile::tempdir().unwrap(), routes());
+    let app = guarded(&folder, Rules { dear_per_minute: 8, ..Rules::default() });
+    let ask = async |path| routes.answer(&app, request(Method::GET, path, &[])).await;
+    // Two at once, at either path.
+    assert_eq!([ask("/dear").await.status, ask("/api/dear").await.status], [StatusCode::OK; 2]);
+    let refused = ask("/dear").await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=8).contains(&wait), "{wait}");
+    assert_eq!(refused.headers["content-type"], "application/problem+json");
+    assert_eq!(ask("/echo/a").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_server_that_is_read_only_has_nothing_that_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let routes = routes().read_only();
+    let put = routes.answer(&app(&folder), request(Method::PUT, "/write", &[])).await;
+    assert_eq!(put.status, StatusCode::NOT_FOUND);
+    let put = routes.answer(&app(&folder), request(Method::PUT, "/echo/a", &[])).await;
+    assert_eq!(
+        (put.status, &put.headers["allow"]),
+        (StatusCode::METHOD_NOT_ALLOWED, &HeaderValue::from_static("GET"))
+    );
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_learns_nothing_of_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = guarded(&folder, Rules { names: vec!["tv".to_owned()], ..Rules::default() });
+    for path in ["/echo/a", "/plain", "/v1"] {
+        let refused = routes().answer(&app, request(Method::GET, path, &[("host", "evil.example")])).await;
+        assert_eq!(refused.status, StatusCode::MISDIRECTED_REQUEST, "{path}");
+        assert!(!body(&refused).contains("channel"), "{}", body(&refused));
+    }
 }
