@@ -5,12 +5,12 @@ use serde::Serialize;
 use super::bars;
 use super::exit::Exit;
 use super::out;
-use super::screen::{counted, human_bytes};
 use super::site::{Places, Site};
 use crate::error::{Error, Kind, Result};
 use crate::grid::Cell;
 use crate::prune::{ChannelReport, Options, prune};
 use crate::retention::{Decision, Fate, Total, Why};
+use crate::words::{counted, human_bytes};
 
 /// Delete what retention no longer keeps: a cron job, too
 ///

@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::out;
-use super::screen::{counted, human_bytes};
 use super::site::{Places, Site, WithoutFile};
 use super::verify_bar;
 use crate::channel::parse_size;
 use crate::error::Result;
 use crate::grid::Cell;
 use crate::verify::{ChannelReport, Finding, Options, What, verify};
+use crate::words::{counted, human_bytes};
 
 /// So many findings of one kind are printed for a channel; the rest is counted.
 const MOST_LINES: usize = 10;

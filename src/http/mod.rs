@@ -21,6 +21,7 @@ mod health;
 mod ism;
 mod listener;
 mod metrics;
+mod pages;
 mod places;
 mod refusal;
 mod request;

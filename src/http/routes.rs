@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use http::header::ALLOW;
 use http::{Method, StatusCode};
 
-use super::{Answer, App, Refusal, Request, Style, armour, chunk, health, ism, metrics, smil};
+use super::{Answer, App, Refusal, Request, Style, armour, chunk, health, ism, metrics, pages, smil};
 use crate::clock::Tick;
 use crate::error::{Error, Kind, Result};
 
@@ -94,6 +94,7 @@ impl Routes {
         health::routes(&mut routes);
         ism::routes(&mut routes);
         metrics::routes(&mut routes);
+        pages::routes(&mut routes);
         smil::routes(&mut routes);
         match routes.mistakes.first() {
             Some(mistake) => Err(Error::new(Kind::Invalid, mistake.clone())),
