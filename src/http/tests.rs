@@ -1,9 +1,12 @@
 //! Requests and answers without a socket, over an application in a temporary folder.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use proptest::collection::vec;
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert, prop_oneof, proptest};
+use proptest::sample::select;
 use tempfile::TempDir;
 
 use super::{Access, Answer, App, Body, Guard, Options, Refusal, Request, Routes, Rules, Style};
@@ -127,7 +130,7 @@ async fn each_style_says_the_same_in_its_own_way() {
     let plain = answer(Method::GET, "/plain", &[]).await;
     assert_eq!(body(&plain), "there is no <channel> \"x\"\n  hint: look again\n");
     let page = answer(Method::GET, "/page", &[("accept", "text/html,*/*")]).await;
-    assert!(body(&page).contains("there is no &lt;channel&gt; &quot;x&quot;"), "{}", body(&page));
+    assert!(body(&page).contains("there is no &#60;channel&#62; &#34;x&#34;"), "{}", body(&page));
     assert_eq!(body(&answer(Method::GET, "/page", &[]).await), body(&plain));
     let problem = answer(Method::GET, "/v1", &[]).await;
     assert_eq!(problem.headers["content-type"], "application/problem+json");
@@ -189,5 +192,63 @@ async fn who_is_not_let_in_learns_nothing_of_what_there_is() {
         let refused = routes().answer(&app, request(Method::GET, path, &[("host", "evil.example")])).await;
         assert_eq!(refused.status, StatusCode::MISDIRECTED_REQUEST, "{path}");
         assert!(!body(&refused).contains("channel"), "{}", body(&refused));
+    }
+}
+
+/// Words that paths are made of, and some that they should not be.
+const WORDS: [&str; 24] = [
+    "api",
+    "v1",
+    "smil",
+    "ism",
+    "chunk",
+    "channel",
+    "job",
+    "assets",
+    "metrics",
+    "readyz",
+    "news",
+    "1",
+    "cell",
+    "archive",
+    "",
+    "fixed.smil",
+    "coverage.svg",
+    "2026-11-22",
+    "2026-11-22T08:00:00Z--2026-11-22T09:00:00Z",
+    "0001-01-01T00:00:00Z--9999",
+    "2026-11-22T08:00:00Z--2026-11-22T08:05:00Z.ismv",
+    "%2e%2e",
+    "%00",
+    "%ff",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_request_is_too_much_for_a_handler(
+        method in select(&["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "FOO"][..]),
+        words in vec(prop_oneof![4 => select(&WORDS[..]).prop_map(str::to_owned), 1 => "[!->@-~]{0,9}"], 0..6),
+        query in prop_oneof![Just(String::new()), "(from|to|limit|dialect|width|of)=[ -~]{0,20}(&[a-z]=[!-~]{0,5}){0,2}"],
+        name in select(&["accept", "host", "range", "x-path-prefix", "if-none-match", "authorization", "content-type"][..]),
+        value in prop_oneof!["[ -~]{0,30}", Just("application/json".to_owned()), Just("text/html".to_owned())],
+        body in vec(any::<u8>(), 0..60),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let app = app(&folder);
+        let file = folder.path().join("config/channels.d/news.toml");
+        std::fs::write(file, "channel_url = \"http://127.0.0.1:1/news.isml\"\n").unwrap();
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut asked = request(method, &format!("/{}?{query}", words.join("/")), &[(name, &value)]);
+        asked.body = body.into();
+        let told = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&told);
+        let routes = Routes::new().unwrap().telling(move |what| kept.lock().unwrap().push_str(what));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let answer = runtime.block_on(routes.answer(&app, asked));
+        // What npvr cannot do, and a store that is not there, are no mistakes of the program.
+        let is_fine = answer.status.as_u16() < 500 || matches!(answer.status.as_u16(), 501 | 503);
+        prop_assert!(is_fine, "{} {}", answer.status, told.lock().unwrap());
     }
 }

@@ -134,3 +134,19 @@ fn it_listens_in_several_places_and_on_a_socket_in_the_file_system() {
     server.stop().expect(0);
     assert!(!path.exists(), "its socket is left");
 }
+
+#[test]
+fn the_table_in_the_readme_has_every_key_and_is_understood() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, table) = readme.split_once("```toml\n[serve]\n").unwrap();
+    let (table, _) = table.split_once("```").unwrap();
+    let serve = npvr::channel::Settings::parse(&format!("[serve]\n{table}"), "README.md").unwrap().serve;
+    let every = format!("{serve:?}");
+    assert!(!every.contains("None") && !every.contains("[]"), "one is not set: {every}");
+    let help = Site::new().run(["serve-smil", "--help"]).expect(0).stdout;
+    for flag in
+        table.split(|c: char| c.is_whitespace() || ",:;".contains(c)).filter(|word| word.starts_with("--"))
+    {
+        assert!(help.contains(flag), "{flag}");
+    }
+}

@@ -44,7 +44,8 @@ pub(super) fn routes(to: &mut Routes) {
     to.add(Method::GET, "/channel/", Style::Page, Access::Read, overview);
     to.add(Method::GET, "/channel/{name}", Style::Page, Access::Read, channel);
     to.add(Method::GET, "/channel/{name}/cell", Style::Page, Access::Read, cell::cell);
-    to.add(Method::GET, "/channel/{name}/coverage.svg", Style::Plain, Access::Read, coverage::coverage);
+    to.add(Method::GET, "/channel/{name}/coverage.svg", Style::Plain, Access::Read, coverage::coverage)
+        .shared();
     to.add(Method::GET, "/job/", Style::Page, Access::Read, jobs);
     to.add(Method::GET, "/job/{id}", Style::Page, Access::Read, job);
 }
