@@ -90,7 +90,10 @@ async function load(details) {
 
 // ---- The calendar.
 
-const WORDS = { archived: "archived", partial: "with gaps", missing: "missing", open: "not yet archived" };
+const WORDS = {
+  archived: "archived", partial: "with gaps", missing: "missing", open: "not yet archived",
+  capturing: "being captured", failed: "failed, and tried again",
+};
 const iso = (s) => new Date(s * 1000).toISOString().replace(".000Z", "Z");
 const told = (s) => iso(s).replace("T", " ").replace("Z", "");
 
