@@ -139,7 +139,7 @@ fn the_file_is_there_after_a_check_that_failed_and_others_can_read_it_and_it_has
     assert!(!text.contains(secret) && !text.contains("joe"), "{text}");
     let file = file(&site);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
-    assert_eq!(files_below(file.parent().unwrap()), [file.clone()], "no temporary file stays");
+    assert_eq!(files_below(file.parent().unwrap()), std::slice::from_ref(&file), "no temporary file stays");
 
     // Not even the configuration can be read: that is an error, and monitoring hears of it.
     fs::write(site.config().join("npvr.toml"), "[state]\nmin_free = \"1kB\"\n").unwrap();

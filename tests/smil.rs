@@ -6,11 +6,13 @@
 mod common;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use common::home::Home;
 use common::live::{CELL_S, Live, for_media};
@@ -96,6 +98,15 @@ impl Stage {
 
     fn get_with(&self, target: &str, more: &[&str]) -> Said {
         ask(&self.server.authority, "GET", target, more)
+    }
+
+    /// The same, with manifests made by a script. `more` are lines of `[ism]`.
+    fn with_program(self, body: &str, more: &str) -> Stage {
+        let program = stand_in(&self.site, body);
+        let lines = format!("[ism]\nprogram = {program:?}\nremix_url = \"http://remix-proxy/\"\n{more}\n");
+        self.site.channel("news", self.live.url("news"), &lines);
+        let server = Serving::start(&self.site, &[]);
+        Stage { server, ..self }
     }
 
     /// From so many seconds after the start of the `n`th cell before the end, to as many before the end of the last.
@@ -290,13 +301,9 @@ fn sources_are_where_the_store_is_or_where_the_channel_says() {
 
     let lines = format!("public_url = \"https://cdn.example.com/a&b/\"\n{}", home.lines());
     stage.site.channel("news", stage.live.url("news"), &lines);
-    // Files are looked at once a second.
-    let deadline = Instant::now() + PATIENCE;
-    let expected = format!("https://cdn.example.com/a&amp;b/{key}");
-    while last(&stage.get(&format!("/smil/news/{range}"))) != expected {
-        assert!(Instant::now() < deadline, "{}", last(&stage.get(&format!("/smil/news/{range}"))));
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let server = Serving::start(&stage.site, &[]);
+    let said = ask(&server.authority, "GET", &format!("/smil/news/{range}"), &[]);
+    assert_eq!(last(&said), format!("https://cdn.example.com/a&amp;b/{key}"));
 }
 
 #[test]
@@ -392,12 +399,7 @@ fn stand_in(site: &Site, body: &str) -> PathBuf {
 
 /// A stage whose channel has its manifests made by a script.
 fn with_program(body: &str, more: &str) -> Stage {
-    let stage = Stage::whole(1);
-    let program = stand_in(&stage.site, body);
-    let lines = format!("[ism]\nprogram = {program:?}\nremix_url = \"http://remix-proxy/\"\n{more}\n");
-    stage.site.channel("news", stage.live.url("news"), &lines);
-    let server = Serving::start(&stage.site, &[]);
-    Stage { server, ..stage }
+    Stage::whole(1).with_program(body, more)
 }
 
 /// The argument after `-o` into `$out`.
@@ -486,43 +488,50 @@ fn what_the_program_says_when_it_fails_is_answered_without_secrets() {
     assert_eq!((said.status, said.text().contains("made no manifest")), (502, true), "{}", said.text());
 }
 
+/// A program that hangs, with a child, both of which have a pipe open.
+struct Hanging {
+    pipe: PathBuf,
+}
+
+impl Hanging {
+    fn body(site: &Site) -> (Hanging, String) {
+        let pipe = site.config().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let body = format!("exec 9> {}\necho started >&9\nsleep 3600 &\nwait", pipe.display());
+        (Hanging { pipe }, body)
+    }
+
+    /// Tells when it has started, and when all of it has ended.
+    fn watch(&self) -> mpsc::Receiver<&'static str> {
+        let (tell, told) = mpsc::channel();
+        let pipe = self.pipe.clone();
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(fs::File::open(pipe).unwrap());
+            lines.read_line(&mut String::new()).unwrap();
+            tell.send("started").unwrap();
+            lines.read_to_end(&mut Vec::new()).unwrap();
+            tell.send("ended").unwrap();
+        });
+        told
+    }
+}
+
 #[test]
 fn a_program_that_hangs_is_ended_with_its_children_and_so_is_one_that_nobody_waits_for() {
-    let body = "echo $$ > \"$0.pid\"\nsleep 3600 &\necho $! > \"$0.child\"\nwait";
-    let ended = |stage: &Stage| {
-        let deadline = Instant::now() + PATIENCE;
-        for file in ["mp4split.pid", "mp4split.child"] {
-            let path = stage.site.config().join(file);
-            let pid = loop {
-                if let Some(pid) = fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n')) {
-                    break pid;
-                }
-                assert!(Instant::now() < deadline, "it never started");
-                std::thread::sleep(Duration::from_millis(20));
-            };
-            // A zombie that nobody has waited for yet has ended, too.
-            let stat = format!("/proc/{}/stat", pid.trim());
-            while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
-                assert!(Instant::now() < deadline, "{file} goes on");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
-    };
-    let stage = with_program(body, "timeout = \"PT2S\"");
+    let stage = Stage::whole(1);
+    let (hanging, body) = Hanging::body(&stage.site);
+    let stage = stage.with_program(&body, "timeout = \"PT2S\"");
     let target = format!("/ism/news/{}.ism", stage.range(1, 2));
+    let told = hanging.watch();
     let said = stage.get(&target);
     assert_eq!((said.status, said.text().contains("it was ended after 2s")), (504, true), "{}", said.text());
-    ended(&stage);
+    assert_eq!((told.recv_timeout(PATIENCE), told.recv_timeout(PATIENCE)), (Ok("started"), Ok("ended")));
 
-    let stage = with_program(body, "timeout = \"PT100S\"");
+    let stage = stage.with_program(&body, "timeout = \"PT1M50S\"");
+    let told = hanging.watch();
     let mut stream = TcpStream::connect(&stage.server.authority).unwrap();
     write!(stream, "GET {target} HTTP/1.1\r\nHost: {}\r\n\r\n", stage.server.authority).unwrap();
-    let started = stage.site.config().join("mp4split.child");
-    let deadline = Instant::now() + PATIENCE;
-    while !started.exists() {
-        assert!(Instant::now() < deadline, "it never started");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    assert_eq!(told.recv_timeout(PATIENCE), Ok("started"));
     drop(stream);
-    ended(&stage);
+    assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok("ended"), "long before its time is up");
 }

@@ -12,6 +12,7 @@ mod playback;
 mod rate;
 mod raw;
 mod resolve;
+mod serve;
 mod settings;
 mod size;
 
@@ -29,6 +30,7 @@ pub use playback::{Dialect, Ism};
 pub use rate::{format_rate, parse_rate};
 pub use raw::{Layer, Origin};
 pub use resolve::SecretFrom;
+pub use serve::Serve;
 pub use settings::Settings;
 pub use size::{format_size, parse_size};
 

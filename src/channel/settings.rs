@@ -7,12 +7,13 @@ use toml::de::{DeTable, DeValue};
 use super::keys;
 use super::parse_size;
 use super::raw::{Document, Layer};
+use super::serve::Serve;
 use crate::error::Result;
 
 /// How `state.min_free` is written.
 const FREE: &str = "write it like min_free = \"1GB\"; \"0\" switches it off";
 
-const TABLES: [&str; 4] = ["defaults", "state", "check", "prune"];
+const TABLES: [&str; 5] = ["defaults", "state", "check", "prune", "serve"];
 
 /// What holds for all channels.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct Settings {
     pub parallel: usize,
     /// The most of a channel that one prune deletes unforced, from 0 to 1: `[prune] max_fraction`.
     pub max_fraction: f64,
+    /// How `serve-smil` is reached, and by whom: `[serve]`.
+    pub serve: Serve,
 }
 
 impl Settings {
@@ -69,6 +72,7 @@ impl Settings {
                 "state" => settings.read_state(&document, table)?,
                 "check" => settings.read_check(&document, table)?,
                 "prune" => settings.read_prune(&document, table)?,
+                "serve" => settings.serve = Serve::read(&document, table)?,
                 _ => return Err(document.unknown(offset, name, TABLES.into_iter())),
             }
         }
@@ -153,6 +157,7 @@ impl Default for Settings {
             min_free_bytes: Self::MIN_FREE_BYTES,
             parallel: Self::PARALLEL,
             max_fraction: Self::MAX_FRACTION,
+            serve: Serve::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod program;
 mod prune;
 mod screen;
 mod serve_smil;
+mod serving;
 mod sim;
 mod site;
 mod status;
@@ -25,6 +26,7 @@ mod verify_bar;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -90,7 +92,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Capture(args) => block_on(capture::run(args, &places)),
         Command::Status(args) => block_on(status::run(args, &places)),
         Command::Verify(args) => block_on(verify::run(args, &places)),
-        Command::ServeSmil(args) => block_on(serve_smil::run(args, &places)),
+        Command::ServeSmil(args) => serve_smil::run(args, &places),
         Command::Log(args) => log::run(&args, &places),
         Command::Hold(args) => hold::run(args, &places),
         Command::Ledger(args) => ledger::run(args, &places),
@@ -103,8 +105,14 @@ fn run(cli: Cli) -> Result<Exit> {
     }
 }
 
+/// How long what still runs in the background has when a subcommand is done: a thread may wait for a disk that hangs.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Runs a subcommand that waits for others. Ctrl-C just ends the process: everything here is safe to kill.
 fn block_on(work: impl Future<Output = Result<Exit>>) -> Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("start the runtime")?.block_on(work)
+    let runtime = runtime.context("start the runtime")?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(GRACE);
+    done
 }

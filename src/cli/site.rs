@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::bars;
 use super::out;
 use crate::capture::{Observer, Workplace};
-use crate::channel::{Channel, Name, Settings};
+use crate::channel::{Channel, Name, Serve, Settings};
 use crate::channels::{Channels, Env};
 use crate::check::Options;
 use crate::error::{Context, Error, Result};
@@ -117,6 +117,11 @@ impl Site {
     /// The configuration, for those who read it again and again.
     pub(super) fn configuration(&self) -> Channels {
         self.channels.clone()
+    }
+
+    /// How `serve-smil` is reached, and by whom.
+    pub(super) fn serve(&self) -> Serve {
+        self.settings.serve.clone()
     }
 
     /// The archive folder of channels without a store of their own.

@@ -2,7 +2,7 @@
 //! plain values, and runs of chunks come out, with everything that is missing told beside them.
 //!
 //! This is the level of chunks, which is all that a playlist for Unified Remix needs; what addresses fragments inside the
-//! chunks is cut from the same runs, and belongs beside [`cut`].
+//! chunks is cut from the same runs, and belongs beside [`cut()`].
 //!
 //! A run is a stretch that plays without a break: its chunks follow one another on their grid, and some track has media at
 //! every instant of it. A player is never left to find out by itself that something is missing: where nothing is archived a

@@ -112,6 +112,19 @@ fn a_hole_of_one_track_is_told_once_and_ends_nothing() {
 }
 
 #[test]
+fn what_a_track_lacks_is_told_only_where_others_have_media_and_of_chunks_that_are_played() {
+    let shelf = cells(0..2);
+    let of_track =
+        |of: &Shelved, start, end| Lack { track: Some("video".to_owned()), ..hole_of(of, start, end) };
+    let part = of(r(0, 600), &shelf, &[hole_of(&shelf[1], 400, 450), of_track(&shelf[1], 350, 460)]);
+    let video = |start, end| Gap { range: r(start, end), what: Missing::Track("video".to_owned()) };
+    assert_eq!(part.gaps, [video(350, 400), gap(400, 450), video(450, 460)]);
+    // The chunk of another duration holds the same, and is not played from.
+    let shelf = [complete(0, 300), complete(60, 120)];
+    assert_eq!(of(r(0, 300), &shelf, &[of_track(&shelf[1], 70, 80)]).gaps, []);
+}
+
+#[test]
 fn where_chunks_overlap_no_media_comes_twice() {
     // The chunk duration was changed: the last old chunk reaches into the first new ones.
     let shelf = [complete(0, 300), complete(240, 360), complete(300, 360), complete(360, 480)];

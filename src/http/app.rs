@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::Metrics;
+use super::{Guard, Metrics};
 use crate::capture::Workplace;
 use crate::channel::Channel;
 use crate::channels::{Channels, Stamp};
@@ -27,6 +27,8 @@ pub struct Options {
     pub archive: PathBuf,
     /// Where clients reach this server, if not as their requests say.
     pub public_url: Option<Url>,
+    /// Who is let in.
+    pub guard: Arc<Guard>,
 }
 
 /// The channels at one moment.

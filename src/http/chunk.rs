@@ -28,7 +28,7 @@ const PARTIAL_S: u32 = 10;
 
 /// The routes of this file.
 pub(super) fn routes(to: &mut Routes) {
-    to.add_both(Method::GET, "/chunk/{name}/{day}/{file}", Style::Plain, Access::Read, chunk);
+    to.add_both(Method::GET, "/chunk/{name}/{day}/{file}", Style::Plain, Access::Read, chunk).shared();
 }
 
 async fn chunk(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {

@@ -42,7 +42,7 @@ const MOST_BYTES: u64 = 4 << 20;
 
 /// The routes of this file.
 pub(super) fn routes(to: &mut Routes) {
-    to.add_both(Method::GET, "/ism/{name}/{range}", Style::Plain, Access::Read, manifest);
+    to.add_both(Method::GET, "/ism/{name}/{range}", Style::Plain, Access::Read, manifest).dear();
 }
 
 async fn manifest(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {

@@ -46,6 +46,11 @@ impl Refusal {
         self.status
     }
 
+    /// What it says.
+    pub(super) fn error(&self) -> &Error {
+        &self.error
+    }
+
     /// The answer.
     pub(super) fn answer(&self, style: Style, request: &Request) -> Answer {
         let answer = match style {

@@ -23,6 +23,8 @@ pub struct Request {
     pub body: Bytes,
     /// Who is at the other end of the connection: a proxy, perhaps. `None` where there is no connection.
     pub peer: Option<IpAddr>,
+    /// Who asks: the peer, or who a proxy that is believed says it is.
+    pub client: Option<IpAddr>,
     /// What links begin with.
     pub base: Base,
     query: Vec<(String, String)>,
@@ -35,7 +37,8 @@ impl Request {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let base = Base::of(&headers);
-        Request { method, path: path.to_owned(), headers, body, peer: None, base, query, params: Vec::new() }
+        let (path, params) = (path.to_owned(), Vec::new());
+        Request { method, path, headers, body, peer: None, client: None, base, query, params }
     }
 
     /// What stands in the path where the route's pattern has `{name}`, escapes resolved; nothing if it has no such place.

@@ -1,12 +1,14 @@
 //! The table of routes: which handler answers which path and method, who may ask, and how a refusal is written.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::ALLOW;
 use http::{Method, StatusCode};
 
-use super::{Answer, App, Refusal, Request, Style, chunk, guard, health, ism, metrics, pages, smil};
+use super::{Answer, App, Refusal, Request, Style, armour, chunk, health, ism, metrics, pages, smil};
 use crate::clock::Tick;
 use crate::error::{Error, Kind, Result};
 
@@ -29,6 +31,10 @@ struct Endpoint {
     method: Method,
     style: Style,
     access: Access,
+    /// True if each client has only so many turns.
+    is_dear: bool,
+    /// True if pages of other sites may fetch it.
+    is_shared: bool,
     handler: Box<dyn Fn(Arc<App>, Arc<Request>) -> Handled + Send + Sync>,
 }
 
@@ -45,6 +51,36 @@ pub struct Routes {
     places: Vec<Place>,
     /// A pattern that cannot be, or contradicts another: a mistake in the program.
     mistakes: Vec<String>,
+    complain: Option<Complain>,
+}
+
+/// Who is told what went wrong with an answer: a sentence.
+type Complain = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Routes that were just added, for what else is to be said of them.
+pub struct Added<'a> {
+    routes: &'a mut Routes,
+    /// Place and endpoint of each.
+    at: Vec<(usize, usize)>,
+}
+
+impl Added<'_> {
+    /// What they answer costs much: each client has only so many turns a minute.
+    pub fn dear(self) -> Self {
+        self.each(|endpoint| endpoint.is_dear = true)
+    }
+
+    /// Pages of other sites may fetch it: playlists and media, which players there play. Only for what is read.
+    pub fn shared(self) -> Self {
+        self.each(|endpoint| endpoint.is_shared = endpoint.access != Access::Write)
+    }
+
+    fn each(self, change: impl Fn(&mut Endpoint)) -> Self {
+        for (place, endpoint) in &self.at {
+            change(&mut self.routes.places[*place].endpoints[*endpoint]);
+        }
+        self
+    }
 }
 
 impl Routes {
@@ -67,24 +103,59 @@ impl Routes {
     }
 
     /// Adds a route for one method of the paths that match `pattern`: text, `{name}` for a segment, `{*rest}` for all others.
-    pub fn add<F, H>(&mut self, method: Method, pattern: &str, style: Style, access: Access, handler: H)
+    pub fn add<F, H>(
+        &mut self,
+        method: Method,
+        pattern: &str,
+        style: Style,
+        access: Access,
+        handler: H,
+    ) -> Added<'_>
     where
         F: Future<Output = Result<Answer, Refusal>> + Send + 'static,
         H: Fn(Arc<App>, Arc<Request>) -> F + Send + Sync + 'static,
     {
         let handler = Box::new(move |app, request| Box::pin(handler(app, request)) as Handled);
         let place = self.place(pattern);
-        self.places[place].endpoints.push(Endpoint { method, style, access, handler });
+        let endpoints = &mut self.places[place].endpoints;
+        endpoints.push(Endpoint { method, style, access, is_dear: false, is_shared: false, handler });
+        let at = vec![(place, endpoints.len() - 1)];
+        Added { routes: self, at }
     }
 
     /// The same, at the path and below `/api` too, as the reference does.
-    pub fn add_both<F, H>(&mut self, method: Method, pattern: &str, style: Style, access: Access, handler: H)
+    pub fn add_both<F, H>(
+        &mut self,
+        method: Method,
+        pattern: &str,
+        style: Style,
+        access: Access,
+        handler: H,
+    ) -> Added<'_>
     where
         F: Future<Output = Result<Answer, Refusal>> + Send + 'static,
         H: Fn(Arc<App>, Arc<Request>) -> F + Clone + Send + Sync + 'static,
     {
-        self.add(method.clone(), pattern, style, access, handler.clone());
-        self.add(method, &format!("/api{pattern}"), style, access, handler);
+        let mut at = self.add(method.clone(), pattern, style, access, handler.clone()).at;
+        let mut added = self.add(method, &format!("/api{pattern}"), style, access, handler);
+        added.at.append(&mut at);
+        added
+    }
+
+    /// The same without what changes anything: nobody is let in to write.
+    #[must_use]
+    pub fn read_only(mut self) -> Routes {
+        for place in &mut self.places {
+            place.endpoints.retain(|endpoint| endpoint.access != Access::Write);
+        }
+        self
+    }
+
+    /// The same; `complain` is told of each answer that went wrong on our side.
+    #[must_use]
+    pub fn telling(mut self, complain: impl Fn(&str) + Send + Sync + 'static) -> Routes {
+        self.complain = Some(Box::new(complain));
+        self
     }
 
     fn place(&mut self, pattern: &str) -> usize {
@@ -97,6 +168,16 @@ impl Routes {
         }
         self.places.push(Place { pattern: pattern.into(), endpoints: Vec::new() });
         at
+    }
+
+    /// True if a request has a body that is worth reading: its route takes one, and who sends it is let in.
+    pub(super) fn takes_body(&self, app: &App, request: &Request) -> bool {
+        let endpoint =
+            self.endpoints(&request.path).and_then(|all| all.iter().find(|e| e.method == request.method));
+        endpoint.is_some_and(|endpoint| {
+            !matches!(request.method, Method::GET | Method::HEAD)
+                && app.options.guard.admit(request, endpoint.access).is_ok()
+        })
     }
 
     /// The answer to a request, which is counted. Never fails: what cannot be answered is refused.
@@ -113,15 +194,61 @@ impl Routes {
         let request = Arc::new(request);
         let (endpoint, is_head) = match found {
             Ok(found) => found,
-            Err(refusal) => return refusal.answer(style_at(&request.path), &request),
+            Err(_) if self.is_preflight(&request) => return armour::dress(armour::preflight(), true),
+            Err(refusal) => return armour::dress(refusal.answer(style_at(&request.path), &request), false),
         };
-        let handled = match guard::admit(&request, endpoint.access) {
-            Ok(()) => (endpoint.handler)(Arc::clone(app), Arc::clone(&request)).await,
-            Err(refusal) => Err(refusal),
-        };
-        let answer = handled.unwrap_or_else(|refusal| refusal.answer(endpoint.style, &request));
-        let answer = answer.unless_known(&request);
+        let handled = self.run(app, endpoint, &request).await;
+        let answer = handled.unwrap_or_else(|refusal| {
+            if refusal.status().is_server_error() {
+                self.complain(&request, refusal.error());
+            }
+            refusal.answer(endpoint.style, &request)
+        });
+        let answer = armour::dress(answer.unless_known(&request), endpoint.is_shared);
         if is_head { answer.without_body() } else { answer }
+    }
+
+    /// What the handler makes of a request that is let in. One that panics costs its client the answer, and nobody else
+    /// anything.
+    async fn run(
+        &self,
+        app: &Arc<App>,
+        endpoint: &Endpoint,
+        request: &Arc<Request>,
+    ) -> Result<Answer, Refusal> {
+        let guard = &app.options.guard;
+        guard.admit(request, endpoint.access)?;
+        if endpoint.is_dear {
+            guard.take_turn(request)?;
+        }
+        let handled = async { (endpoint.handler)(Arc::clone(app), Arc::clone(request)).await };
+        let handled = AssertUnwindSafe(handled).catch_unwind().await;
+        handled.unwrap_or_else(|_| Err(Error::new(Kind::Io, "there is a mistake in the program").into()))
+    }
+
+    /// Tells what went wrong with the answer to a request: by the pattern of its route, and in one line.
+    pub(super) fn complain(&self, request: &Request, error: &Error) {
+        let matched = self.router.at(&request.path).ok();
+        let pattern = matched.map_or("another path", |matched| &*self.places[*matched.value].pattern);
+        let line = format!("{} {pattern}: {error}", request.method);
+        // What a client wrote may be in it.
+        self.tell(&line.replace(char::is_control, "\u{fffd}"));
+    }
+
+    /// Tells what went wrong on our side.
+    pub(super) fn tell(&self, what: &str) {
+        if let Some(complain) = &self.complain {
+            complain(what);
+        }
+    }
+
+    fn endpoints(&self, path: &str) -> Option<&[Endpoint]> {
+        self.router.at(path).ok().map(|matched| self.places[*matched.value].endpoints.as_slice())
+    }
+
+    fn is_preflight(&self, request: &Request) -> bool {
+        let is_shared = |all: &[Endpoint]| all.iter().any(|endpoint| endpoint.is_shared);
+        request.method == Method::OPTIONS && self.endpoints(&request.path).is_some_and(is_shared)
     }
 
     /// The endpoint of a request, and whether it is asked for headers only.
@@ -137,6 +264,9 @@ impl Routes {
         found.map(|endpoint| (endpoint, is_head)).ok_or_else(|| {
             let allowed: Vec<&str> = endpoints.iter().map(|e| e.method.as_str()).collect();
             let allowed = allowed.join(", ");
+            if allowed.is_empty() {
+                return nothing().into();
+            }
             let error = Error::new(Kind::Usage, format!("{} is not allowed here", request.method));
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error.hint(format!("allowed: {allowed}")))
                 .with_header(ALLOW, allowed)

@@ -39,9 +39,9 @@ const FIXED_LONG: Duration = Duration::from_secs(300);
 
 /// The routes of this file.
 pub(super) fn routes(to: &mut Routes) {
-    to.add_both(Method::GET, "/smil/", Style::Plain, Access::Read, alive);
-    to.add_both(Method::GET, "/smil/{name}/fixed.smil", Style::Plain, Access::Read, fixed);
-    to.add_both(Method::GET, "/smil/{name}/{ranges}", Style::Plain, Access::Read, ranges);
+    to.add_both(Method::GET, "/smil/", Style::Plain, Access::Read, alive).shared();
+    to.add_both(Method::GET, "/smil/{name}/fixed.smil", Style::Plain, Access::Read, fixed).shared();
+    to.add_both(Method::GET, "/smil/{name}/{ranges}", Style::Plain, Access::Read, ranges).shared();
 }
 
 async fn alive(_app: Arc<App>, _request: Arc<Request>) -> Result<Answer, Refusal> {

@@ -27,7 +27,7 @@ pub(super) fn app(folder: &TempDir) -> Arc<App> {
     let configuration = folder.path().join("config");
     std::fs::create_dir_all(configuration.join("channels.d")).unwrap();
     let channels = Channels::new(configuration, Env::of_process().unwrap());
-    let options = Options { archive: state.join("archive"), public_url: None };
+    let options = Options { archive: state.join("archive"), public_url: None, guard: Arc::default() };
     Arc::new(App::new(Arc::new(place), channels, options))
 }
 

@@ -200,3 +200,167 @@ fn give_reasons(ledger: &dyn Ledger, name: &str, blocks: &mut [Block]) -> Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::super::tests::{archive, cell, channel, claim, gap, observe, place, t};
+    use super::*;
+    use crate::capture::BEFORE_THE_ARCHIVE;
+    use crate::ledger::JobStats;
+    use crate::status::Slot;
+
+    fn of(place: &Workplace, channel: &Arc<Channel>, asked: Option<Range>, now: Time) -> Calendar {
+        calendar(place, channel, asked, now).unwrap()
+    }
+
+    #[test]
+    fn a_channel_without_an_archive_has_an_empty_calendar() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        let asked = Range::new(t(0), t(900));
+        for asked in [None, Some(asked)] {
+            let made = of(&place, &channel("news", ""), asked, t(3_000));
+            assert_eq!((made.span, made.days.len(), made.missing.len()), (None, 0, 0));
+        }
+    }
+
+    #[test]
+    fn each_cell_is_a_block_on_the_day_on_which_it_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, news) = (place(&folder), channel("news", ""));
+        // 22:15 on the first day; the 21st cell is the first of the next day.
+        place.ledger.open_channel("news", t(0), t(0)).unwrap();
+        (0..24).for_each(|n| archive(&place, n, &[], None));
+        let made = of(&place, &news, Some(Range::new(t(0), t(24 * 300))), t(24 * 300 + 60));
+        let days: Vec<_> = made.days.iter().map(|day| (day.day.as_str(), day.blocks.len())).collect();
+        assert_eq!(days, [("2023-11-14", 21), ("2023-11-15", 3)]);
+        assert_eq!(made.days[1].range.start, made.days[1].blocks[0].range.start);
+        assert_eq!(made.missing, []);
+        // Left to itself it shows the retention, and the cell that fills now.
+        let made = of(&place, &news, None, t(24 * 300 + 60));
+        let last = made.days[1].blocks.last().unwrap();
+        assert_eq!((last.range, last.state), (cell(24).range(), Look::Open));
+        assert_eq!(made.missing, [], "it has not ended");
+    }
+
+    #[test]
+    fn blocks_say_what_is_held_at_risk_and_why_something_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, news) = (place(&folder), channel("news", ""));
+        let ledger = &place.ledger;
+        ledger.open_channel("news", t(0), t(0)).unwrap();
+        archive(&place, 0, &[gap(0, 0, 9, BEFORE_THE_ARCHIVE)], None);
+        archive(&place, 1, &[gap(1, 10, 20, "404")], Some(t(9_000)));
+        ledger.lose("news", cell(2), &[gap(2, 0, 300, "expired")], "expired", t(900)).unwrap();
+        let failed = claim(&place, 3);
+        ledger.fail(failed, t(1_200), "503", Some(t(1_900)), JobStats::default()).unwrap();
+        ledger.hold("news", cell(1).range(), None, None, t(0)).unwrap();
+        observe(&place, t(1_590), Some(4));
+        let made = of(&place, &news, None, t(1_800));
+        let blocks = &made.days[0].blocks;
+        let looks: Vec<Look> = blocks.iter().map(|b| b.state).collect();
+        assert_eq!(
+            looks,
+            [Look::Archived, Look::Partial, Look::Missing, Look::Failed, Look::Open, Look::Open]
+        );
+        assert_eq!(blocks.iter().position(|b| b.held), Some(1));
+        assert_eq!((blocks[4].deadline, made.at_risk[0].cell), (Some(t(1_680)), cell(4)));
+        assert_eq!((blocks[3].job, blocks[3].reason.as_deref()), (Some(failed), Some("503")));
+        assert_eq!((blocks[0].bytes, blocks[2].reason.as_deref()), (1_000, Some("expired")));
+        let told: Vec<_> =
+            made.missing.iter().map(|m| (m.cell, m.reason.as_str(), m.prospect.text.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (cell(1), "404", "waits for a retry at 00:45:00, until 22:50:10"),
+                (cell(2), "expired", "lost: the source no longer holds it"),
+                (cell(3), "503", "waits for a retry at 22:46:40, until 23:00:00"),
+                (cell(4), "not captured yet", "captured by the next check, until 23:05:00"),
+            ],
+            "the sixth has only just ended"
+        );
+    }
+
+    #[test]
+    fn what_was_never_captured_is_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, news) = (place(&folder), channel("news", ""));
+        place.ledger.open_channel("news", t(0), t(0)).unwrap();
+        archive(&place, 5, &[], None);
+        let made = of(&place, &news, None, cell(9).start());
+        let told: Vec<_> = made.missing.iter().map(|m| (m.range, m.cells, m.prospect.hope)).collect();
+        let after = Range::new(cell(6).start(), cell(7).end());
+        assert_eq!(told, [(Range::new(t(0), cell(4).end()), 5, true), (after, 2, true)]);
+        assert_eq!(made.missing[0].reason, "not captured yet");
+    }
+
+    #[test]
+    fn however_short_the_cells_and_long_the_span_there_are_not_too_many_blocks() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(&folder);
+        let years = "archive_length = \"P3650D\"\n";
+        place.ledger.open_channel("news", Time::EPOCH, t(0)).unwrap();
+        let made = of(&place, &channel("news", years), None, t(0));
+        assert_eq!(made.days.len(), 401, "400 times 24 hours touch 401 days");
+        assert!(made.days.iter().map(|day| day.blocks.len()).sum::<usize>() <= MOST + 401);
+        assert_eq!(made.missing.len(), 1);
+        let made = of(&place, &channel("news", years), Some(Range::new(t(0), t(9))), t(0));
+        assert_eq!(made.span, None, "it is yet to come");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+        /// Whatever rows there are: every row that touches the span is one block, nothing of the span is left out, nothing is
+        /// shown twice, and the blocks of a strip's slot say what the slot says.
+        #[test]
+        fn a_calendar_agrees_with_the_rows(
+            rows in proptest::collection::vec((0_i64..500, 1_i64..700, 0_usize..3), 0..14),
+            from in 0_i64..9_000,
+            length in 1_i64..9_000,
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let (place, news) = (place(&folder), channel("news", ""));
+            let ledger = place.ledger.as_ref();
+            ledger.open_channel("news", t(0), t(0)).unwrap();
+            let mut at = 5_400;
+            for (hole, long, state) in rows {
+                let row = Cell::from_range(Range::new(t(at + hole), t(at + hole + long)));
+                at = row.end().s() - t(0).s();
+                match state {
+                    0 => drop(ledger.lose("news", row, &[], "expired", t(0)).unwrap()),
+                    _ => drop(ledger.claim("news", row, "native", t(0), "h", 1).unwrap()),
+                }
+            }
+            let span = Range::new(t(from), t(from + length));
+            let made = of(&place, &news, Some(span), t(20_000));
+            let blocks: Vec<&Block> = made.days.iter().flat_map(|day| &day.blocks).collect();
+            prop_assert!(blocks.windows(2).all(|w| w[0].range.end == w[1].range.start));
+            prop_assert!(blocks[0].range.start <= span.start && span.end <= blocks[blocks.len() - 1].range.end);
+            prop_assert!(blocks.iter().all(|b| b.cells == 1 && !b.range.intersect(span).is_empty()));
+            let shown: Vec<(Range, Look)> = blocks.iter().filter(|b| b.state != Look::Open).map(|b| (b.range, b.state)).collect();
+            let shelf = ledger.shelf("news", span).unwrap();
+            let expected: Vec<(Range, Look)> = shelf.iter().map(|s| (s.cell.range(), Look::of(s.state, true))).collect();
+            prop_assert_eq!(shown, expected);
+            for day in &made.days {
+                let starts_there = |b: &Block| day.range.contains(b.range.start) || b.range.start < span.start;
+                prop_assert!(day.blocks.iter().all(starts_there));
+            }
+            let stretches = super::super::strip::stretches(
+                shelf.iter().map(|s| (s.cell.range(), Slot::of_shelved(s)))
+            );
+            let strip = super::super::strip::strip(span, 7, news.grid, &stretches);
+            for (n, slot) in strip.into_iter().enumerate() {
+                let part = super::super::strip::part(span, 7, n);
+                let inside = blocks.iter().filter(|b| !b.range.intersect(part).is_empty()).map(|b| b.state.slot());
+                let (worst, lightest) = (inside.clone().max().unwrap(), inside.min().unwrap());
+                // A strip does not count the cell of its end, if that has no row; and calls missing only what all is.
+                let fits = slot == worst || slot == lightest || (worst, slot) == (Slot::Missing, Slot::Partial);
+                prop_assert!(fits, "{:?} is not {:?}", slot, worst);
+            }
+        }
+    }
+}

@@ -165,3 +165,106 @@ fn ranges(track: &TrackIndex) -> Ranges {
     track.fragments.iter().for_each(|f| covered.add_bridging(range(f), longest / 2));
     covered
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{archive, cell as nth, channel, claim, gap, observe, place, t};
+    use super::*;
+    use crate::capture::BEFORE_THE_ARCHIVE;
+    use crate::error::Kind;
+    use crate::ledger::JobStats;
+    use crate::time::Timescale;
+    use crate::track::{Medium, Track};
+
+    fn index() -> Index {
+        let mut index = Index::default();
+        let scale = Timescale::new(1_000).unwrap();
+        // Ten seconds, a hole of four, ten seconds; and a tick too few in the middle of the first.
+        for (n, start_s) in [0, 2, 4, 6, 8, 14, 16, 18, 20, 22].into_iter().enumerate() {
+            let decode_time = u64::try_from((t(0).s() + start_s) * 1_000).unwrap();
+            let entry = IndexEntry {
+                decode_time,
+                duration_ticks: if n == 2 { 1_999 } else { 2_000 },
+                moof_offset: 1_000 + n as u64 * 500,
+                prefix_size: 0,
+                size: 500,
+                sync: n != 3,
+            };
+            index.push(1, scale, entry);
+        }
+        index
+    }
+
+    #[test]
+    fn a_cell_tells_its_chunk_its_tracks_and_what_it_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, news) = (place(&folder), channel("news", ""));
+        let ledger = place.ledger.as_ref();
+        let language = Some("eng".to_owned());
+        let video = Track {
+            medium: Medium::Video,
+            id: "1".into(),
+            language,
+            bandwidth: None,
+            codecs: None,
+            size: None,
+        };
+        ledger.register_tracks("news", &[(&video, Timescale::new(1_000).unwrap())], t(0)).unwrap();
+        let gaps = [gap(0, 10, 14, "404")];
+        let job = archive_with(&place, &index().encode(), &gaps);
+        let hold = ledger.hold("news", nth(0).range(), None, None, t(0)).unwrap();
+        let told = cell(&place, &news, nth(0), t(400)).unwrap();
+        assert_eq!((told.look, told.state, told.attempts), (Look::Partial, Some(State::Partial), 0));
+        let chunk = told.chunk.unwrap();
+        assert_eq!((chunk.key, chunk.bytes, chunk.coverage), (nth(0).key("news"), 1_000, Coverage::Partial));
+        assert_eq!(chunk.sha256, "07".repeat(32));
+        let at = |s: i64| t(s);
+        let expected = TrackStatus {
+            id: 1,
+            name: "video=1".to_owned(),
+            description: "video=1 eng".to_owned(),
+            timescale: 1_000,
+            fragments: 10,
+            bytes: 5_000,
+            ranges: vec![Range::new(at(0), at(10)), Range::new(at(14), at(24))],
+            starts_with_sync: true,
+        };
+        assert_eq!(told.tracks, [expected]);
+        assert_eq!((told.job.unwrap().id, told.holds, told.deadline), (job, vec![hold], None));
+        let lacks: Vec<_> = told.missing.iter().map(|m| (m.range, m.prospect.text.as_str())).collect();
+        assert_eq!(lacks, [(gaps[0].range, "lost: the source has no more of it")]);
+    }
+
+    fn archive_with(place: &Workplace, index: &[u8], gaps: &[crate::ledger::Gap]) -> crate::ledger::JobId {
+        let stored =
+            Stored { coverage: Coverage::Partial, key: nth(0).key("news"), bytes: 1_000, sha256: [7; 32] };
+        let job = claim(place, 0);
+        let stats = JobStats::default();
+        let commit =
+            crate::ledger::Commit { stored: &stored, index, gaps, stats, retry_at: None, message: None };
+        place.ledger.commit(job, t(301), &commit).unwrap();
+        job
+    }
+
+    #[test]
+    fn a_cell_without_a_row_is_told_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, news) = (place(&folder), channel("news", ""));
+        observe(&place, t(600), Some(0));
+        let told = cell(&place, &news, nth(0), t(605)).unwrap();
+        assert_eq!((told.look, told.state, told.tracks.len()), (Look::Open, None, 0));
+        assert_eq!(told.deadline, Some(t(690)));
+        assert_eq!(told.missing[0].prospect.text, "captured by the next check, until 22:45:00");
+    }
+
+    #[test]
+    fn the_first_chunk_of_an_archive_lacks_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (place, news) = (place(&folder), channel("news", ""));
+        archive(&place, 1, &[gap(1, 0, 9, BEFORE_THE_ARCHIVE)], None);
+        // An index of nothing is damaged, and says of which chunk.
+        let damaged = cell(&place, &news, nth(1), t(900)).unwrap_err();
+        assert_eq!(damaged.kind(), Kind::Corrupt);
+        assert!(damaged.to_string().starts_with("channel news: chunk 2023-11-14T22:20:00Z--"), "{damaged}");
+    }
+}
