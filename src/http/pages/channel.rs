@@ -139,7 +139,7 @@ fn page(
         from: asked.map(|r| r.start.to_string()).unwrap_or_default(),
         to: asked.map(|r| r.end.to_string()).unwrap_or_default(),
         links: links(&frame, name, asked),
-        gaps: gaps(&model.missing, within),
+        gaps: gaps(&model.missing, within, grid_s),
         more_gaps: model.missing_left_out,
         risks: model.at_risk.iter().map(|risk| Risk::new(risk, now)).collect(),
         holds: model.holds.iter().map(Hold::new).collect(),

@@ -1,6 +1,8 @@
 //! What a channel lacks or may lose, and what is held, as its page tells it.
 
-use super::moments::{moment, stretch};
+use std::time::Duration;
+
+use super::moments::{ceil, floor, moment, stretch};
 use crate::plan;
 use crate::status::{Held, Missing};
 use crate::time::{Range, Time, human_duration};
@@ -14,7 +16,8 @@ pub(super) struct Gap {
     pub(super) reason: String,
     /// What can still be done.
     pub(super) prospect: String,
-    pub(super) range: Range,
+    /// The cells that it is in, for a link.
+    pub(super) cells: Range,
 }
 
 /// A cell that may be lost.
@@ -35,20 +38,20 @@ pub(super) struct Hold {
 }
 
 /// What is missing within a span, the latest first. What several tracks lack at once is told once.
-pub(super) fn gaps(missing: &[Missing], within: Range) -> Vec<Gap> {
+pub(super) fn gaps(missing: &[Missing], within: Range, cell: Duration) -> Vec<Gap> {
     let mut inside: Vec<&Missing> =
         missing.iter().filter(|one| !one.range.intersect(within).is_empty()).collect();
     let outage = |one: &Missing| (one.range, one.reason.clone(), one.prospect.text.clone());
     // Stable: those of one outage come in the order of their tracks.
     inside.sort_by_key(|one| outage(one));
     let alike = inside.chunk_by(|a, b| outage(a) == outage(b));
-    let mut gaps: Vec<Gap> = alike.map(gap).collect();
+    let mut gaps: Vec<Gap> = alike.map(|alike| gap(alike, cell)).collect();
     gaps.reverse();
     gaps
 }
 
 /// One gap of those that differ only in their tracks.
-fn gap(alike: &[&Missing]) -> Gap {
+fn gap(alike: &[&Missing], cell: Duration) -> Gap {
     let one = alike[0];
     let tracks: Option<Vec<&str>> = alike.iter().map(|one| one.track.as_deref()).collect();
     Gap {
@@ -57,7 +60,7 @@ fn gap(alike: &[&Missing]) -> Gap {
         length: human_duration(one.range.duration()),
         reason: one.reason.clone(),
         prospect: one.prospect.text.clone(),
-        range: one.range,
+        cells: Range::new(floor(one.range.start, cell), ceil(one.range.end, cell)),
     }
 }
 
@@ -111,9 +114,9 @@ mod tests {
     fn an_outage_of_all_tracks_is_told_once_and_the_latest_comes_first() {
         let all = [missing("audio", 0, 10), missing("video", 0, 10), missing("audio", 20, 30)];
         let within = Range::new(Time::from_s(0), Time::from_s(60));
-        let told: Vec<_> =
-            gaps(&all, within).into_iter().map(|gap| (gap.track, gap.range.start.s())).collect();
+        let of = |within| gaps(&all, within, Duration::from_secs(10));
+        let told: Vec<_> = of(within).into_iter().map(|gap| (gap.track, gap.cells.start.s())).collect();
         assert_eq!(told, [("audio".to_owned(), 20), ("audio, video".to_owned(), 0)]);
-        assert_eq!(gaps(&all, Range::new(Time::from_s(10), Time::from_s(20))).len(), 0);
+        assert_eq!(of(Range::new(Time::from_s(10), Time::from_s(20))).len(), 0);
     }
 }
