@@ -32,7 +32,7 @@ pub(super) struct Calendar {
 /// A line of time.
 pub(super) struct Line {
     pub(super) label: String,
-    /// What of it is chosen: offset and length in seconds. `None` where all of it is, or nothing.
+    /// What of it is chosen: offset and length in seconds.
     pub(super) chosen: Option<(u64, u64)>,
     pub(super) range: Range,
     pub(super) picture: Picture,
@@ -54,14 +54,17 @@ impl Calendar {
         Range::new(floor(span.start, length), ceil(span.end, length))
     }
 
-    /// The calendar of the lines that `span` is in. `blocks` are in order and do not overlap; no line is shorter than `cell`.
-    pub(super) fn new(span: Range, cell: Duration, blocks: &[Block]) -> Calendar {
+    /// The calendar of the lines that `span` is in, with a frame around what was `chosen`. `blocks` are in order and do not
+    /// overlap; no line is shorter than `cell`.
+    pub(super) fn new(span: Range, cell: Duration, blocks: &[Block], chosen: Option<Range>) -> Calendar {
         let (line_s, tick_s) = scale(span, cell);
         let length = Duration::from_secs(line_s);
         let all = Calendar::around(span, cell);
         let starts = std::iter::successors(Some(all.start), |at| Some(at.plus(length)));
         let starts = starts.take_while(|at| *at < all.end);
-        let lines = starts.map(|at| line(Range::new(at, at.plus(length)), span, blocks)).collect();
+        // Where all that is shown was asked for, there is nothing to tell it from.
+        let chosen = chosen.filter(|chosen| *chosen != all);
+        let lines = starts.map(|at| line(Range::new(at, at.plus(length)), chosen, blocks)).collect();
         let tick = |at_s: u64| {
             let label = match line_s {
                 86_400 => clock_label(Time::from_s(i64::try_from(at_s).unwrap_or(0))),
@@ -105,7 +108,7 @@ fn scale(span: Range, cell: Duration) -> (u64, u64) {
 }
 
 /// One line.
-fn line(range: Range, span: Range, blocks: &[Block]) -> Line {
+fn line(range: Range, chosen: Option<Range>, blocks: &[Block]) -> Line {
     let mut picture = Picture::default();
     let offset = |at: Time| at.since(range.start).as_secs();
     let mut runs = String::new();
@@ -127,8 +130,8 @@ fn line(range: Range, span: Range, blocks: &[Block]) -> Line {
     }
     let is_day = range.duration() >= Duration::from_secs(86_400);
     let label = if is_day { day_label(range.start) } else { clock_label(range.start) };
-    let part = span.intersect(range);
-    let chosen = (part != range && !part.is_empty()).then(|| (offset(part.start), part.duration().as_secs()));
+    let part = chosen.map(|chosen| chosen.intersect(range)).filter(|part| !part.is_empty());
+    let chosen = part.map(|part| (offset(part.start), part.duration().as_secs()));
     Line { label, range, chosen, picture, runs: runs.trim_end().to_owned() }
 }
 
@@ -160,7 +163,8 @@ mod tests {
     }
 
     fn of(from: i64, to: i64, blocks: &[Block]) -> Calendar {
-        Calendar::new(Range::new(at(from), at(to)), Duration::from_secs(300), blocks)
+        let span = Range::new(at(from), at(to));
+        Calendar::new(span, Duration::from_secs(300), blocks, Some(span))
     }
 
     #[test]
@@ -176,7 +180,8 @@ mod tests {
             "a chunk is seen in its hour"
         );
         assert_eq!(one.seams().matches('M').count(), 11);
-        assert_eq!(of(0, 86_400 * 7, &[]).seams(), "");
+        let week = of(0, 86_400 * 7, &[]);
+        assert_eq!((week.seams().as_str(), week.lines[0].chosen), ("", None));
     }
 
     #[test]

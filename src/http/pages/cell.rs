@@ -26,6 +26,8 @@ pub(super) struct Cell {
     mark: Mark,
     /// What is to be said of it: word and value.
     facts: Vec<(&'static str, String)>,
+    /// What tells its chunk from any other: its key and its checksum.
+    codes: Vec<(&'static str, String)>,
     /// Its last job: its number and its page.
     job: Option<(String, String)>,
     /// Where its chunk can be had from this server.
@@ -71,6 +73,7 @@ impl Cell {
             zoom: channel::zoom(&format!("/channel/{name}"), range),
             mark: told.look.slot().into(),
             facts: facts(&told, now),
+            codes: told.chunk.as_ref().map(codes).unwrap_or_default(),
             job: told.job.as_ref().map(|job| (job.id.to_string(), format!("/job/{}", job.id))),
             download: told
                 .chunk
@@ -118,15 +121,18 @@ fn facts(cell: &CellStatus, now: Time) -> Vec<(&'static str, String)> {
     if cell.attempts > 0 {
         facts.push(("Failed attempts", cell.attempts.to_string()));
     }
-    if let Some(Chunk { key, bytes, sha256, verified, .. }) = &cell.chunk {
+    if let Some(Chunk { bytes, verified, .. }) = &cell.chunk {
         facts.push(("Size", human_bytes(*bytes)));
         facts.push(("Read back", verified.map_or("not since it was stored".to_owned(), moment)));
-        facts.extend([("Key", key.clone()), ("SHA-256", sha256.clone())]);
     }
     facts.extend(cell.updated.map(|at| ("Changed", moment(at))));
     let holds: Vec<String> = cell.holds.iter().map(|id| format!("hold {id}")).collect();
     facts.extend((!holds.is_empty()).then(|| ("Kept by", holds.join(", "))));
     facts
+}
+
+fn codes(chunk: &Chunk) -> Vec<(&'static str, String)> {
+    vec![("Key", chunk.key.clone()), ("SHA-256", chunk.sha256.clone())]
 }
 
 fn track_of(track: &TrackStatus, cell: &CellStatus) -> Track {

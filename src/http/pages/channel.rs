@@ -133,7 +133,7 @@ fn page(
         later: turned(false),
         shown: shown.map(stretch).unwrap_or_default(),
         grid_s: grid_s.as_secs(),
-        calendar: shown.filter(|_| all.is_some()).map(|span| Calendar::new(span, grid_s, &blocks)),
+        calendar: shown.filter(|_| all.is_some()).map(|span| Calendar::new(span, grid_s, &blocks, asked)),
         cells: listed(&path, &blocks, within, &frame),
         cell: one.map(|span| Cell::at(app, &request.base, channel, span.start)).transpose()?,
         from: asked.map(|r| r.start.to_string()).unwrap_or_default(),
