@@ -13,6 +13,7 @@ use crate::channel::Channel;
 use crate::channels::{Channels, Stamp};
 use crate::clock::{self, Tick};
 use crate::error::{Error, Result};
+use crate::status::Overviews;
 use crate::store::{self, Store};
 use crate::time::Time;
 
@@ -51,6 +52,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Held while somebody looks whether requests can be answered.
     pub(super) looking: Arc<tokio::sync::Mutex<()>>,
+    /// What is kept for looking at all channels again and again.
+    pub overviews: Overviews,
     catalogue: Mutex<Option<Catalogue>>,
     stores: Mutex<HashMap<String, Open>>,
 }
@@ -73,7 +76,8 @@ impl App {
     pub fn new(place: Arc<Workplace>, configuration: Channels, options: Options) -> App {
         let (catalogue, stores) = (Mutex::new(None), Mutex::new(HashMap::new()));
         let (metrics, looking) = (Metrics::default(), Arc::default());
-        App { place, configuration, options, metrics, looking, catalogue, stores }
+        let overviews = Overviews::new();
+        App { place, configuration, options, metrics, overviews, looking, catalogue, stores }
     }
 
     /// The moment, for every decision that needs one.

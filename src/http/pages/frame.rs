@@ -1,4 +1,5 @@
-//! What all pages share: the frame around them, with its links and assets, and how they are answered.
+//! What all pages share: the frame around them, with its links and assets, and how they are answered. What a browser may do with
+//! a page is said for all answers alike, by [`crate::http`]'s `armour`.
 
 use askama::Template;
 use http::header::{CACHE_CONTROL, VARY};

@@ -8,7 +8,6 @@
 //! JSON for the same paths is the API's: its handlers call those here where a browser asks.
 
 mod assets;
-mod attention;
 mod calendar;
 mod cell;
 mod channel;
@@ -22,6 +21,7 @@ mod missing;
 mod moments;
 mod overview;
 mod picture;
+mod points;
 mod refused;
 #[cfg(test)]
 mod tests;
