@@ -8,7 +8,6 @@
 //! JSON for the same paths is the API's: its handlers call those here where a browser asks.
 
 mod assets;
-mod attention;
 mod calendar;
 mod cell;
 mod channel;
@@ -22,6 +21,7 @@ mod missing;
 mod moments;
 mod overview;
 mod picture;
+mod points;
 mod refused;
 #[cfg(test)]
 mod tests;
@@ -44,7 +44,8 @@ pub(super) fn routes(to: &mut Routes) {
     to.add(Method::GET, "/channel/", Style::Page, Access::Read, overview);
     to.add(Method::GET, "/channel/{name}", Style::Page, Access::Read, channel);
     to.add(Method::GET, "/channel/{name}/cell", Style::Page, Access::Read, cell::cell);
-    to.add(Method::GET, "/channel/{name}/coverage.svg", Style::Plain, Access::Read, coverage::coverage);
+    to.add(Method::GET, "/channel/{name}/coverage.svg", Style::Plain, Access::Read, coverage::coverage)
+        .shared();
     to.add(Method::GET, "/job/", Style::Page, Access::Read, jobs);
     to.add(Method::GET, "/job/{id}", Style::Page, Access::Read, job);
 }
