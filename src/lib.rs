@@ -12,7 +12,7 @@
 //!
 //! | line | modules | what is there |
 //! |---|---|---|
-//! | 0 | [`error`], [`secret`] | what went wrong and what to do about it; text that is never shown |
+//! | 0 | [`error`], [`secret`], [`words`] | what went wrong and what to do about it; text that is never shown; numbers as people read them |
 //! | 0b | [`time`] | instants, media time, durations, ranges |
 //! | 1 | [`grid`], [`track`] | cells; what a track is, and which are selected |
 //! | 1b | [`media`] | fragmented MP4: bytes in, values out |
@@ -120,3 +120,4 @@ pub mod time;
 pub mod timeline;
 pub mod track;
 pub mod verify;
+pub mod words;

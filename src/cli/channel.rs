@@ -8,7 +8,6 @@ use url::Url;
 use super::bucket::{self, BucketArgs};
 use super::exit::Exit;
 use super::out::{self, FAINT, STRONG, WARN, styled};
-use super::screen::counted;
 use super::site::{Places, name};
 use crate::channel::{Channel, Name};
 use crate::channels::Channels;
@@ -16,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::source::{self, Source, SourceKind, redacted};
 use crate::time::{format_duration, human_duration};
 use crate::timeline::Timeline;
+use crate::words::counted;
 
 /// Add, list, change and try out channels
 #[derive(Debug, clap::Args)]

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::out;
-use super::screen::{counted, human_bytes};
 use super::site::{Places, Site};
 use crate::capture::{BEFORE_THE_ARCHIVE, Captured};
 use crate::check::{ChannelReport, Done, Options, check, shortages};
@@ -18,6 +17,7 @@ use crate::ledger::Gap;
 use crate::metrics;
 use crate::plan::{Action, Decision, Standing, urgency};
 use crate::time::{Range, human_duration, parse_duration};
+use crate::words::{counted, human_bytes};
 
 /// What a person should know of [`Captured::Deleting`].
 pub(super) const DELETING: &str =

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::exit::Exit;
 use super::out;
-use super::screen::{counted, human_bytes, render};
+use super::screen::render;
 use super::site::{Places, Site, name};
 use crate::channel::Channel;
 use crate::check::check;
@@ -17,6 +17,7 @@ use crate::status::status;
 use crate::store::DiskStore;
 use crate::time::{Range, Time, human_duration, parse_duration};
 use crate::verify::{ReadAll, read_all};
+use crate::words::{counted, human_bytes};
 
 const CHANNEL: &str = "demo";
 /// How long its chunks are: short enough to see some in a minute.

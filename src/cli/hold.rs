@@ -6,13 +6,13 @@ use clap::Subcommand;
 
 use super::exit::Exit;
 use super::out;
-use super::screen::{counted, human_bytes};
 use super::site::{Places, Site};
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::HoldId;
 use crate::status::{Held, held, holds};
 use crate::time::{Range, Time};
+use crate::words::{counted, human_bytes};
 
 /// Keep a range from being pruned, whatever retention says
 ///

@@ -8,10 +8,10 @@ use clap::Subcommand;
 
 use super::exit::Exit;
 use super::out;
-use super::screen::{counted, human_bytes};
 use super::site::{Places, Site};
 use crate::error::{Context, Error, Kind, Result};
 use crate::ledger::{Ledger, Record, read_records};
+use crate::words::{counted, human_bytes};
 
 /// So many bytes of lines are gathered before they are written.
 const BLOCK: usize = 64 * 1024;

@@ -7,6 +7,7 @@ use super::out::{BAD, FAINT, GOOD, STRONG, WARN, styled};
 use crate::grid::Cell;
 use crate::status::{ChannelStatus, Job, Slot, Status};
 use crate::time::{Range, Time, human_duration};
+use crate::words::{counted, human_bytes};
 
 /// At most so many failures, risks and jobs are shown for a channel.
 const MOST_LINES: usize = 4;
@@ -187,24 +188,7 @@ fn slots(slot: Slot, count: usize) -> String {
     }
 }
 
-/// `1 chunk`, `2 chunks`.
-pub(super) fn counted(n: u64, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
-}
-
 /// `12:55:00–13:00:00`.
 fn short(cell: Cell) -> String {
     format!("{}–{}", cell.start().time_of_day(), cell.end().time_of_day())
-}
-
-/// `1.2 GB`, three digits.
-pub(super) fn human_bytes(bytes: u64) -> String {
-    let units = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
-    match units.iter().find(|(unit, _)| bytes >= *unit) {
-        Some((unit, name)) => match bytes / unit {
-            0..10 => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
-            whole => format!("{whole} {name}"),
-        },
-        None => format!("{bytes} bytes"),
-    }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::out;
-use super::screen::counted;
 use crate::verify::{Event, Watcher};
+use crate::words::counted;
 
 /// How often a bar moves by itself, so that one sees that it lives.
 const TICK: Duration = Duration::from_millis(200);

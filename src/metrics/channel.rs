@@ -49,7 +49,7 @@ impl Reading {
         // One whose lock is free is dead.
         let running = ledger.jobs(&running)?.into_iter().filter(|job| !place.is_free(name, job.cell)).count();
         Ok(Reading {
-            at_risk: at_risk(ledger, name, &seen, oldest)?,
+            at_risk: seen.at_risk(ledger, name, oldest)?,
             report: report(ledger, name, kept, &told, &untold)?,
             gaps: told.len() as u64,
             missing: told.iter().map(|row| row.gap.range.duration()).sum(),
@@ -80,15 +80,6 @@ impl Reading {
             State::Lost => self.report.lost,
         }
     }
-}
-
-/// What may still be lost; only the rows between the first and the last of it are read.
-fn at_risk(ledger: &dyn Ledger, name: &str, seen: &Seen, oldest: Time) -> Result<Vec<Risk>> {
-    let all = seen.at_risk(&[], oldest);
-    let start = all.iter().map(|risk| risk.cell.start()).min();
-    let end = all.iter().map(|risk| risk.cell.end()).max();
-    let Some((start, end)) = start.zip(end) else { return Ok(all) };
-    Ok(seen.at_risk(&ledger.cells(name, Range::new(start, end))?, oldest))
 }
 
 /// The cells by state. The first chunk of an archive lacks nothing that was promised, and counts as whole, as in `status`.

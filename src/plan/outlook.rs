@@ -1,6 +1,7 @@
 //! What a check saw of a channel, in the form in which the ledger keeps it for `status`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Decision, Standing};
 use crate::grid::Cell;
@@ -19,7 +20,7 @@ pub struct Outlook {
 }
 
 /// What a source said of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sight {
     /// The source's clock.
     pub now: Time,
@@ -39,7 +40,7 @@ pub struct Sight {
 }
 
 /// A cell that may be lost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Risk {
     /// Which cell.
     pub cell: Cell,
@@ -72,17 +73,6 @@ impl Outlook {
     #[must_use]
     pub fn unreachable(self, error: String) -> Outlook {
         Outlook { error: Some(error), ..self }
-    }
-
-    /// How far the source's slowest track was behind its clock, in seconds; `None` where the presentation is over, or unknown.
-    pub fn lag_s(&self) -> Option<u64> {
-        let source = self.source.as_ref().filter(|source| source.live)?;
-        Some(source.now.since(source.live_edge?).as_secs())
-    }
-
-    /// How far the source's clock is ahead of ours, in nanoseconds, if this was seen when ours said `checked`.
-    pub fn ahead_ns(&self, checked: Time) -> i64 {
-        self.source.as_ref().map_or(0, |source| source.now.signed_ns_since(checked))
     }
 
     /// Reads what [`Outlook::text`] wrote; a text that cannot be read is as good as none.

@@ -4,9 +4,14 @@
 //! check. Field names and meanings are stable: `schema` grows when one changes.
 
 mod attention;
+mod blocks;
+mod calendar;
+mod cell;
 mod holds;
 mod known;
+mod missing;
 mod overview;
+mod prospect;
 mod seen;
 mod strip;
 
@@ -14,6 +19,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::capture::{BEFORE_THE_ARCHIVE, Workplace};
 use crate::channel::Channel;
@@ -25,8 +31,13 @@ use crate::store::Space;
 use crate::time::{Range, Time};
 
 pub use attention::{About, Attention, Severity};
+pub use blocks::{Block, Look};
+pub use calendar::{Calendar, Day, calendar};
+pub use cell::{CellStatus, Chunk, TrackStatus, cell};
 pub use holds::{Held, held, holds};
+pub use missing::Missing;
 pub use overview::{Overview, Overviews, Row};
+pub use prospect::Prospect;
 pub(crate) use seen::Seen;
 pub use strip::{Patch, Slot};
 
@@ -34,7 +45,7 @@ pub use strip::{Patch, Slot};
 pub const SLOTS: usize = 48;
 
 /// All channels at one moment.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Status {
     /// The version of this shape.
     pub schema: u32,
@@ -47,9 +58,10 @@ pub struct Status {
 }
 
 /// A folder of the spool, or of a store on disk, that has less free space than is to stay free.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LowSpace {
     /// The folder.
+    #[schema(value_type = String)]
     pub folder: PathBuf,
     /// What is free there.
     pub free_bytes: u64,
@@ -58,7 +70,7 @@ pub struct LowSpace {
 }
 
 /// One channel.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ChannelStatus {
     /// Its name.
     pub name: String,
@@ -95,7 +107,7 @@ pub struct ChannelStatus {
 }
 
 /// Cells by state, and bytes.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
 pub struct Counts {
     /// Chunks stored whole.
     pub complete: u64,
@@ -112,7 +124,7 @@ pub struct Counts {
 }
 
 /// A job.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Job {
     /// Its number, for `npvr log`.
     pub id: JobId,
@@ -141,7 +153,7 @@ pub struct Job {
 }
 
 /// A cell whose last attempt failed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Failed {
     /// Which cell.
     pub cell: Cell,
@@ -154,7 +166,7 @@ pub struct Failed {
 }
 
 /// Media that the archive lacks.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Gap {
     /// The cell.
     pub cell: Cell,
@@ -220,13 +232,13 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
     let running = ledger.jobs(&JobFilter::running(Some(name), 100))?;
     let oldest = oldest(channel, ledger.pruned(name)?, now);
     let span = span(since, oldest, now);
+    let at_risk = seen.at_risk(ledger, name, oldest)?;
     let stretches = strip::stretches(rows.iter().map(|row| (row.cell.range(), Slot::of_row(row))));
     Ok(ChannelStatus {
         name: name.to_owned(),
         enabled: channel.enabled,
         since,
         checked: seen.checked,
-        at_risk: seen.at_risk(&rows, oldest),
         error: seen.error,
         lag_s: seen.lag_s,
         source: seen.source,
@@ -234,6 +246,7 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
         strip: span.map(|span| strip::strip(span, SLOTS, channel.grid, &stretches)).unwrap_or_default(),
         counts: Counts::of(rows.iter().map(|row| (row.state, row.stored.as_ref().map_or(0, |s| s.bytes)))),
         last_chunk: rows.iter().rev().find(|row| row.stored.is_some()).map(|row| row.cell),
+        at_risk,
         running: running
             .into_iter()
             .map(|row| job(place, row))
@@ -243,18 +256,6 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
         gaps,
         holds: holds(ledger, Some(name), now)?,
     })
-}
-
-/// What may still be lost, soonest first. Deadlines come on the source's clock, which is so far ahead of ours.
-fn at_risk(mut risks: Vec<Risk>, source_ahead_ns: i64, is_settled: impl Fn(Cell) -> bool) -> Vec<Risk> {
-    risks.retain(|risk| !is_settled(risk.cell));
-    risks.iter_mut().for_each(|risk| risk.deadline = risk.deadline.offset_ns(-source_ahead_ns));
-    risks.sort_by_key(|risk| risk.deadline);
-    risks
-}
-
-fn is_settled(row: &CellRow) -> bool {
-    matches!(row.state, State::Complete | State::Partial | State::Lost)
 }
 
 /// What retention has not given up yet, and all that comes.
@@ -292,7 +293,7 @@ impl Counts {
 }
 
 /// A job as it is shown. One that the ledger calls running, and whose lock is free, is dead; the next run writes that down.
-fn job(place: &Workplace, row: JobRow) -> Job {
+pub fn job(place: &Workplace, row: JobRow) -> Job {
     let is_running = row.outcome == Outcome::Running;
     let is_dead = is_running && place.is_free(&row.channel, row.cell);
     let spooled_bytes = is_running.then(|| place.spooled_bytes(&row.channel, row.cell)).flatten();

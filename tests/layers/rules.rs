@@ -33,9 +33,12 @@ const IMPURE_BUT_FINE: &[(&str, &str)] =
 
 /// What is seen in its place only, so that it can be replaced there.
 const PLACES: &[(&[&str], &[&str])] = &[
+    (&["askama"], &["src/http/pages/"]),
     (&["axum"], &["src/http/server.rs"]),
     (&["hyper", "hyper_util", "http_body_util"], &["src/http/server.rs", "src/sim/server.rs"]),
     (&["matchit"], &["src/http/routes.rs"]),
+    (&["listenfd", "sd_notify"], &["src/http/systemd.rs"]),
+    (&["subtle"], &["src/http/tokens.rs"]),
     (&["reqwest"], &["src/source/http.rs", "src/source/http/", "src/source/http_", "src/source/fault.rs"]),
     (&["rustls", "rustls_platform_verifier"], &["src/source/tls.rs"]),
     (&["s3", "reqwest_of_s3"], &["src/store/s3/", "src/store/mod.rs"]),
