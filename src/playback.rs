@@ -1,7 +1,11 @@
 //! Playback: from the ledger to a clip. What the rows say becomes the plain values that [`crate::clip`] cuts from; nothing is
-//! decided here, and no store is asked.
+//! decided here, and no store is asked: what a clip needs of the header of a chunk, where an old index lacks it, is told as a
+//! value, and handed in by whoever reads stores.
 //!
-//! Fragment indexes are read only for the few chunks in which all tracks may have a hole at once: elsewhere rows say enough.
+//! For a clip of chunks, fragment indexes are read only of the few in which all tracks may have a hole at once: elsewhere rows
+//! say enough. [`Footage`] is a clip with the indexes of all its chunks.
+
+mod footage;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +15,8 @@ use crate::grid::{Cell, Grid};
 use crate::ledger::{Coverage, GapRow, Ledger, Shelved, State, TrackRow};
 use crate::media::Index;
 use crate::time::{Range, Time};
+
+pub use footage::{Footage, HeaderWanted, footage};
 
 /// What there is of `ask` at `now`, on a channel whose grid is `grid` today.
 ///
@@ -27,12 +33,17 @@ pub fn clip(ledger: &dyn Ledger, channel: &str, grid: Grid, ask: &Ask, now: Time
 /// Those of the ledger; [`crate::error::Kind::Corrupt`] for an index that cannot be read.
 pub fn tracks(ledger: &dyn Ledger, channel: &str, cell: Cell) -> Result<Vec<TrackRow>> {
     let Some(bytes) = ledger.index(channel, cell)? else { return Ok(Vec::new()) };
-    let index = Index::decode(&bytes).map_err(|e| e.hint(format!("npvr verify --repair {channel}")));
-    let index = index.with_context(|| format!("channel {channel}: chunk {cell}"))?;
+    let index = decode(channel, cell, &bytes)?;
     let known = ledger.tracks(channel)?;
     let with_media = index.tracks.iter().filter(|track| !track.fragments.is_empty());
     let of = |id: u32| known.iter().find(|row| row.id == id).cloned();
     Ok(with_media.filter_map(|track| of(track.track_id)).collect())
+}
+
+/// The index of a chunk.
+fn decode(channel: &str, cell: Cell, bytes: &[u8]) -> Result<Index> {
+    let index = Index::decode(bytes).map_err(|e| e.hint(format!("npvr verify --repair {channel}")));
+    index.with_context(|| format!("channel {channel}: chunk {cell}"))
 }
 
 fn part(ledger: &dyn Ledger, channel: &str, grid: Grid, asked: Range, now: Time) -> Result<Part> {

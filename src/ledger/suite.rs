@@ -45,6 +45,7 @@ macro_rules! ledger_suite {
             gaps_keep_the_time_of_their_first_record
             cells_that_touch_a_range_are_found_whatever_their_length
             a_shelf_says_what_the_rows_say
+            the_indexes_of_a_range_are_those_of_its_stored_chunks
             what_shows_of_a_channel_is_counted_when_it_changes_and_nothing_else_is
             a_refused_commit_changes_nothing
             a_cell_off_the_second_is_refused
@@ -378,6 +379,34 @@ pub(super) fn a_shelf_says_what_the_rows_say<F: Fixture>() {
     assert_eq!(shelf.iter().map(|s| s.bytes).collect::<Vec<_>>(), [1_000, 1_000, 0, 1_000, 0, 1_000]);
     let retried: Vec<bool> = shelf.iter().map(|s| s.retry).collect();
     assert_eq!(retried, [false, false, true, true, false, true], "nothing changes a cell that has no retry");
+}
+
+pub(super) fn the_indexes_of_a_range_are_those_of_its_stored_chunks<F: Fixture>() {
+    let fixture = F::new();
+    let ledger = fixture.open();
+    let all = Range::new(Time::EPOCH, Time::MAX);
+    assert_eq!(ledger.indexes(NEWS, all).unwrap(), []);
+    let chunks = [(3, &b"three"[..]), (0, b"zero"), (1, b"one"), (2, b"two")];
+    for (n, index) in chunks {
+        let (job, _) = claim(&*ledger, cell(n), t(0));
+        let partial = stored(Coverage::Partial, n);
+        ledger.commit(job, t(1), &Commit { index, ..commit(&partial, &[]) }).unwrap();
+    }
+    ledger.spoil(NEWS, cell(2), &stored(Coverage::Partial, 2), "it is not there", t(2)).unwrap();
+    // Captured again, it still has what it had.
+    claim(&*ledger, cell(1), t(3));
+    claim(&*ledger, cell(4), t(3));
+    ledger.claim("sports", cell(0), "native", t(0), "h", 1).unwrap();
+    let of = |n: i64| (cell(n), chunks.iter().find(|chunk| chunk.0 == n).unwrap().1.to_vec());
+    assert_eq!(ledger.indexes(NEWS, all).unwrap(), [of(0), of(1), of(3)]);
+    let (start, end) = (cell(1).start(), cell(3).start());
+    for (within, found) in [
+        (Range::new(start, end), vec![of(1)]),
+        (Range::new(start.offset_ns(-1), end.offset_ns(1)), vec![of(0), of(1), of(3)]),
+        (Range::new(start, start), vec![]),
+    ] {
+        assert_eq!(ledger.indexes(NEWS, within).unwrap(), found, "{within}");
+    }
 }
 
 pub(super) fn what_shows_of_a_channel_is_counted_when_it_changes_and_nothing_else_is<F: Fixture>() {

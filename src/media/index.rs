@@ -88,10 +88,10 @@ impl Index {
 
     /// True if some place in the file holds fragments of several tracks.
     pub fn is_muxed(&self) -> bool {
-        let first = |track: &TrackIndex| track.fragments.first().map(|fragment| fragment.moof_offset);
-        let mut firsts: Vec<u64> = self.tracks.iter().filter_map(first).collect();
-        firsts.sort_unstable();
-        firsts.windows(2).any(|pair| pair[0] == pair[1])
+        let all = self.tracks.iter().flat_map(|track| &track.fragments);
+        let mut places: Vec<u64> = all.map(|fragment| fragment.moof_offset).collect();
+        places.sort_unstable();
+        places.windows(2).any(|pair| pair[0] == pair[1])
     }
 
     /// Gives each track the id that `id_of` has for its number in the file.

@@ -381,7 +381,8 @@ mod tests {
     #[test]
     fn the_indexes_of_a_range_are_one_run_of_their_primary_key() {
         let channel = "SEARCH c USING INDEX sqlite_autoindex_channel_1 (name=?)";
-        let key = "SEARCH i USING PRIMARY KEY (channel_id=? AND start_s>? AND start_s<?)";
+        let key =
+            "SEARCH i USING INDEX sqlite_autoindex_chunk_index_1 (channel_id=? AND start_s>? AND start_s<?)";
         assert_eq!(plan(INDEXES), format!("{channel}\n{key}"), "no sorting");
     }
 

@@ -10,6 +10,7 @@ use super::{BoxIter, Fragment, Init, Placement, TrexDefaults};
 mod damage;
 mod fragments;
 mod headers;
+mod tracks;
 
 macro_rules! fixture {
     ($name:literal) => {
