@@ -7,22 +7,29 @@
 
 use libfuzzer_sys::fuzz_target;
 use npvr::media::{
-    BoxIter, HeaderTrack, Index, Init, Placement, TrexDefaults, fragments, header, read_header, read_moof,
-    tail,
+    BoxIter, HeaderTrack, Index, Init, Placement, TrexDefaults, fragments, header, init_segment, read_header,
+    read_moof, read_samples, read_traits, tail,
 };
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(index) = Index::decode(data) {
         let again = Index::decode(&index.encode()).expect("what was written can be read");
         assert_eq!(again.in_file_order(), index.in_file_order());
+        assert!(again.tracks.iter().map(|t| &t.traits).eq(index.tracks.iter().map(|t| &t.traits)));
+        let _ = (index.is_muxed(), index.header_bytes());
         let _ = tail(&index);
     }
     let moof = BoxIter::new(data).flatten().find(|b| b.kind.0 == *b"moof");
     let (start, media) = data.split_at(moof.map_or(data.len(), |b| b.offset));
     let _ = read_moof(|_| Some(TrexDefaults::default()), media);
+    let _ = read_samples(|_| Some(TrexDefaults::default()), media, 1 << 40, 1);
+    let _ = read_traits(start);
     if let Ok(read) = read_header(start) {
         let tracks: Vec<_> = read.iter().map(|(id, inits)| HeaderTrack { id: *id, inits }).collect();
         let _ = header(&tracks);
+        if let Ok(alone) = init_segment(start, read[0].0) {
+            assert_eq!(read_header(&alone).expect("what was written can be read").len(), 1);
+        }
     }
     let Ok(init) = Init::parse(start) else { return };
     let place =

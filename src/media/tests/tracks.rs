@@ -57,7 +57,7 @@ fn init_segments_have_one_identity_if_one_does_for_the_other() {
     assert_eq!(own, 0xC5F33ACBAC27D0E9);
     let named = Init { pssh: [boxed(b"pssh", b"one system")].into(), language: None, ..large.clone() };
     assert_eq!(of(&[named]), own);
-    assert_ne!(of(&[small.clone()]), own, "another picture size");
+    assert_ne!(of(std::slice::from_ref(&small)), own, "another picture size");
     assert_ne!(of(&[large.clone(), small.clone()]), own, "another picture size later on");
     assert_ne!(traits(4, std::slice::from_ref(&large)).init, own, "fragments name the track by its number");
     let other = TrexDefaults { duration: 7, ..large.defaults };
