@@ -22,6 +22,7 @@ mod ism;
 mod listener;
 mod metrics;
 mod openapi;
+mod pages;
 mod places;
 mod reference;
 mod refusal;

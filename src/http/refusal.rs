@@ -4,7 +4,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
-use super::{Answer, Request};
+use super::{Answer, Request, pages};
 use crate::error::{Error, Kind};
 
 /// Why there is no answer, or another one than was asked for.
@@ -92,19 +92,8 @@ impl Refusal {
     }
 
     fn page(&self, request: &Request) -> Answer {
-        let (title, home) = (self.title(), request.base.path("/"));
-        let hint = self.error.remedy().map(|hint| format!("<p>{}</p>", escaped(hint))).unwrap_or_default();
-        Answer::html(format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\
-             <h1>{title}</h1><p>{}</p>{hint}<p><a href=\"{home}\">npvr</a></p></html>\n",
-            escaped(&self.error.to_string()),
-        ))
+        pages::refused(request, self.status.as_u16(), self.title(), &self.error)
     }
-}
-
-/// Text for HTML.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 impl From<Error> for Refusal {

@@ -9,7 +9,8 @@ use http::header::ALLOW;
 use http::{Method, StatusCode};
 
 use super::{
-    Answer, App, Refusal, Request, Style, armour, chunk, health, ism, metrics, openapi, reference, smil, v1,
+    Answer, App, Refusal, Request, Style, armour, chunk, health, ism, metrics, openapi, pages, reference,
+    smil, v1,
 };
 use crate::clock::Tick;
 use crate::error::{Error, Kind, Result};
@@ -97,6 +98,7 @@ impl Routes {
         ism::routes(&mut routes);
         metrics::routes(&mut routes);
         openapi::routes(&mut routes);
+        pages::routes(&mut routes);
         reference::routes(&mut routes);
         smil::routes(&mut routes);
         v1::routes(&mut routes);

@@ -49,7 +49,7 @@ impl Reading {
         // One whose lock is free is dead.
         let running = ledger.jobs(&running)?.into_iter().filter(|job| !place.is_free(name, job.cell)).count();
         Ok(Reading {
-            at_risk: seen.still_at_risk(ledger, name, oldest)?,
+            at_risk: seen.at_risk(ledger, name, oldest)?,
             report: report(ledger, name, kept, &told, &untold)?,
             gaps: told.len() as u64,
             missing: told.iter().map(|row| row.gap.range.duration()).sum(),

@@ -75,17 +75,6 @@ impl Outlook {
         Outlook { error: Some(error), ..self }
     }
 
-    /// How far the source's slowest track was behind its clock, in seconds; `None` where the presentation is over, or unknown.
-    pub fn lag_s(&self) -> Option<u64> {
-        let source = self.source.as_ref().filter(|source| source.live)?;
-        Some(source.now.since(source.live_edge?).as_secs())
-    }
-
-    /// How far the source's clock is ahead of ours, in nanoseconds, if this was seen when ours said `checked`.
-    pub fn ahead_ns(&self, checked: Time) -> i64 {
-        self.source.as_ref().map_or(0, |source| source.now.signed_ns_since(checked))
-    }
-
     /// Reads what [`Outlook::text`] wrote; a text that cannot be read is as good as none.
     pub fn read(text: Option<&str>) -> Outlook {
         text.and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default()

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::strip::{Slot, Stretch, stretches};
-use super::{Counts, at_risk, is_shown, kept};
+use super::{Counts, Seen, is_shown, kept};
 use crate::channel::Channel;
 use crate::error::Result;
 use crate::grid::Cell;
-use crate::ledger::{Head, Hold, Ledger, Shelved, State};
-use crate::plan::{Outlook, Risk};
-use crate::time::{Range, Ranges, Time};
+use crate::ledger::{Head, Hold, Ledger, State};
+use crate::plan::Risk;
+use crate::time::{Ranges, Time};
 
 /// What is kept of one channel.
 pub(super) struct Known {
@@ -39,7 +39,6 @@ pub(super) struct Books {
 }
 
 /// What the last check saw.
-#[derive(Default)]
 pub(super) struct Sight {
     pub(super) error: Option<String>,
     pub(super) lag_s: Option<u64>,
@@ -122,18 +121,8 @@ impl Books {
 
 impl Sight {
     fn read(ledger: &dyn Ledger, name: &str) -> Result<Sight> {
-        let Some((checked, text)) = ledger.observed(name)? else { return Ok(Sight::default()) };
-        let outlook = Outlook::read(Some(&text));
-        let risks = outlook.at_risk.iter();
-        let span = risks.clone().map(|r| r.cell.start()).min().zip(risks.map(|r| r.cell.end()).max());
-        let shelf = match span {
-            Some((start, end)) => ledger.shelf(name, Range::new(start, end))?,
-            None => Vec::new(),
-        };
-        let is_settled = |s: &&Shelved| matches!(s.state, State::Complete | State::Partial | State::Lost);
-        let settled: HashSet<Cell> = shelf.iter().filter(is_settled).map(|s| s.cell).collect();
-        let (lag_s, ahead_ns) = (outlook.lag_s(), outlook.ahead_ns(checked));
-        let at_risk = at_risk(outlook.at_risk, ahead_ns, |cell| settled.contains(&cell));
-        Ok(Sight { error: outlook.error, lag_s, at_risk })
+        let seen = Seen::read(ledger, name)?;
+        let at_risk = seen.at_risk(ledger, name, Time::from_ns(i64::MIN))?;
+        Ok(Sight { error: seen.error, lag_s: seen.lag_s, at_risk })
     }
 }

@@ -4,9 +4,14 @@
 //! check. Field names and meanings are stable: `schema` grows when one changes.
 
 mod attention;
+mod blocks;
+mod calendar;
+mod cell;
 mod holds;
 mod known;
+mod missing;
 mod overview;
+mod prospect;
 mod seen;
 mod strip;
 
@@ -26,8 +31,13 @@ use crate::store::Space;
 use crate::time::{Range, Time};
 
 pub use attention::{About, Attention, Severity};
+pub use blocks::{Block, Look};
+pub use calendar::{Calendar, Day, calendar};
+pub use cell::{CellStatus, Chunk, Prospects, TrackStatus, cell, tracks};
 pub use holds::{Held, held, holds};
+pub use missing::Missing;
 pub use overview::{Overview, Overviews, Row};
+pub use prospect::Prospect;
 pub(crate) use seen::Seen;
 pub use strip::{Patch, Slot};
 
@@ -222,13 +232,13 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
     let running = ledger.jobs(&JobFilter::running(Some(name), 100))?;
     let oldest = oldest(channel, ledger.pruned(name)?, now);
     let span = span(since, oldest, now);
+    let at_risk = seen.at_risk(ledger, name, oldest)?;
     let stretches = strip::stretches(rows.iter().map(|row| (row.cell.range(), Slot::of_row(row))));
     Ok(ChannelStatus {
         name: name.to_owned(),
         enabled: channel.enabled,
         since,
         checked: seen.checked,
-        at_risk: seen.at_risk(&rows, oldest),
         error: seen.error,
         lag_s: seen.lag_s,
         source: seen.source,
@@ -236,6 +246,7 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
         strip: span.map(|span| strip::strip(span, SLOTS, channel.grid, &stretches)).unwrap_or_default(),
         counts: Counts::of(rows.iter().map(|row| (row.state, row.stored.as_ref().map_or(0, |s| s.bytes)))),
         last_chunk: rows.iter().rev().find(|row| row.stored.is_some()).map(|row| row.cell),
+        at_risk,
         running: running
             .into_iter()
             .map(|row| job(place, row))
@@ -245,18 +256,6 @@ fn channel_status(place: &Workplace, channel: &Channel, now: Time) -> Result<Cha
         gaps,
         holds: holds(ledger, Some(name), now)?,
     })
-}
-
-/// What may still be lost, soonest first. Deadlines come on the source's clock, which is so far ahead of ours.
-fn at_risk(mut risks: Vec<Risk>, source_ahead_ns: i64, is_settled: impl Fn(Cell) -> bool) -> Vec<Risk> {
-    risks.retain(|risk| !is_settled(risk.cell));
-    risks.iter_mut().for_each(|risk| risk.deadline = risk.deadline.offset_ns(-source_ahead_ns));
-    risks.sort_by_key(|risk| risk.deadline);
-    risks
-}
-
-fn is_settled(row: &CellRow) -> bool {
-    matches!(row.state, State::Complete | State::Partial | State::Lost)
 }
 
 /// What retention has not given up yet, and all that comes.

@@ -11,8 +11,7 @@ use crate::capture::{Event, Observer};
 use crate::channel::{Layer, Settings};
 use crate::error::{Error, Kind};
 use crate::ledger::{Claimed, Commit, Coverage, JobStats, SqliteLedger, Stored};
-use crate::plan::Outlook;
-use crate::plan::Sight;
+use crate::plan::{Outlook, Sight};
 
 pub(super) const CELL_S: i64 = 300;
 
@@ -148,6 +147,18 @@ fn a_row_says_what_is_archived_what_is_missing_and_what_needs_attention() {
     let same = &status.channels[0];
     assert_eq!((same.gaps.len() as u64, same.lag_s, same.span), (row.gaps, row.lag_s, row.span));
     assert_eq!(same.at_risk[0].deadline, t(1_680));
+}
+
+#[test]
+fn the_window_is_told_on_our_clock_and_moves_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = place(&folder);
+    // The source's clock is 400 s ahead of ours.
+    let source = Sight { window_start: t(100), ..sight(t(1_000), t(1_000)) };
+    let outlook = Outlook { source: Some(source), ..Outlook::default() };
+    place.ledger.observe("news", &outlook.text(), t(600)).unwrap();
+    let seen = Seen::read(place.ledger.as_ref(), "news").unwrap();
+    assert_eq!(seen.window_start(t(660)), Some(t(-240)));
 }
 
 #[test]

@@ -33,6 +33,7 @@ const IMPURE_BUT_FINE: &[(&str, &str)] =
 
 /// What is seen in its place only, so that it can be replaced there.
 const PLACES: &[(&[&str], &[&str])] = &[
+    (&["askama"], &["src/http/pages/"]),
     (&["axum"], &["src/http/server.rs"]),
     (&["hyper", "hyper_util", "http_body_util"], &["src/http/server.rs", "src/sim/server.rs"]),
     (&["matchit"], &["src/http/routes.rs"]),

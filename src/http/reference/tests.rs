@@ -305,7 +305,7 @@ async fn jobs_come_by_number_the_newest_first_and_have_the_fields_of_the_referen
     );
     let log = server.ask(Method::GET, &format!("/job/{id}/capture_log")).await;
     assert_eq!(log, (200, json!({"stderr": "it began\n"})));
-    let request = request(Method::GET, "/job/?limit=2", &[]);
+    let request = request(Method::GET, "/job/?limit=2", &[("accept", "application/json")]);
     let text = body(&server.routes.answer(&server.app, request).await).to_owned();
     assert!(text.starts_with("{\"5\":{") && text.contains(",\"4\":{") && !text.contains("\"3\":{"), "{text}");
     let rest = server.ask(Method::GET, "/job/?before=4").await.1;

@@ -98,7 +98,7 @@ fn risks(app: &App, channel: &Channel, now: Time) -> Result<Vec<RiskDocument>> {
     let (name, ledger) = (channel.name.as_str(), app.place.ledger.as_ref());
     let pruned = ledger.pruned(name)?.unwrap_or(Time::EPOCH);
     let oldest = now.minus(channel.archive_length).max(pruned);
-    let risks = Seen::read(ledger, name)?.still_at_risk(ledger, name, oldest)?;
+    let risks = Seen::read(ledger, name)?.at_risk(ledger, name, oldest)?;
     let document = |risk: crate::plan::Risk| RiskDocument {
         channel: name.to_owned(),
         cell: risk.cell,

@@ -1,0 +1,75 @@
+//! The pages in a real browser: Debian's chromium, driven by playwright-core. A person's ways through them, at the width of a desk
+//! and of a phone, in light and in dark; any complaint of the browser fails the test.
+//!
+//! What is done there is in `look.mjs`; here stands what is looked at. Screenshots are left in `target/screenshots`. tests/run
+//! installs what this needs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod stage;
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use common::{Site, finish};
+use stage::Stage;
+
+/// `npvr serve-smil` on a port of its own. It ends when it is dropped.
+struct Server {
+    process: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(site: &Site) -> Server {
+        let mut command = site.command(["serve-smil", "--listen", "127.0.0.1:0"]);
+        command.stderr(Stdio::inherit());
+        let mut process = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Server { process, url: line.trim().trim_end_matches('/').to_owned() }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself: then the test has failed already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Where playwright-core is.
+fn tools() -> PathBuf {
+    let named = std::env::var_os("NPVR_BROWSER_TOOLS").map(PathBuf::from);
+    named.unwrap_or_else(|| root().join("target/tools/browser"))
+}
+
+#[test]
+fn a_person_finds_their_way_through_every_page_and_the_browser_has_no_complaint() {
+    let stage = Stage::set(npvr::clock::now());
+    let server = Server::start(&stage.site);
+    let empty = Site::new();
+    let nothing = Server::start(&empty);
+    let shots = root().join("target/screenshots");
+    std::fs::create_dir_all(&shots).unwrap();
+
+    let mut look = Command::new("node");
+    look.arg(root().join("tests/browser/look.mjs")).args([&server.url, &nothing.url]).arg(&shots);
+    look.env("NPVR_BROWSER_TOOLS", tools());
+    let ran = finish(look);
+    assert_eq!(
+        ran.code,
+        Some(0),
+        "{}\n{}\n(without node, chromium or playwright-core: tests/run)",
+        ran.stdout,
+        ran.stderr
+    );
+}
