@@ -141,9 +141,9 @@ fn one(frame: &Frame, path: &str, method: &str, operation: &Value) -> Operation 
 
 /// The operation as a command.
 fn curl(frame: &Frame, path: &str, method: &str, has_body: bool) -> String {
-    let path = EXAMPLES.iter().fold(path.to_owned(), |path, (name, example)| {
-        path.replace(&format!("{{{name}}}"), example)
-    });
+    let path = EXAMPLES
+        .iter()
+        .fold(path.to_owned(), |path, (name, example)| path.replace(&format!("{{{name}}}"), example));
     let method = if method == "GET" { String::new() } else { format!("-X {method} ") };
     let body = if has_body { "-H 'Content-Type: application/json' -d @body.json " } else { "" };
     format!("curl {method}{body}'{}'", frame.url(&path))
@@ -199,7 +199,10 @@ fn shape(schema: &Value) -> Type {
     };
     if let Some(items) = schema.get("items").filter(|_| kind.starts_with("array")) {
         let items = shape(items);
-        return Type { text: kind.replacen("array", &format!("array of {}", items.text), 1), link: items.link };
+        return Type {
+            text: kind.replacen("array", &format!("array of {}", items.text), 1),
+            link: items.link,
+        };
     }
     let words: Vec<String> =
         schema["enum"].as_array().into_iter().flatten().map(|word| word.to_string()).collect();
