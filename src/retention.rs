@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::channel::format_size;
 use crate::grid::Cell;
@@ -23,7 +24,7 @@ pub struct Rules {
 }
 
 /// Chunks and their bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Total {
     /// How many.
     pub chunks: u64,
@@ -52,7 +53,7 @@ pub struct Held {
 }
 
 /// Which limit bites.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// It ended longer ago than `archive_length`.

@@ -72,6 +72,18 @@ pub(super) fn set(text: &str, key: &str, value: &str) -> Result<String> {
     Ok(document.to_string())
 }
 
+/// Takes one key out of a text, and leaves everything else as it is.
+pub(super) fn unset(text: &str, key: &str) -> Result<String> {
+    let mut document = parse(text)?;
+    let (table, inner) = key.split_once('.').unwrap_or(("", key));
+    let table = match table {
+        "" => Some(document.as_table_mut() as &mut dyn toml_edit::TableLike),
+        table => document.get_mut(table).and_then(Item::as_table_like_mut),
+    };
+    drop(table.map(|table| table.remove(inner)));
+    Ok(document.to_string())
+}
+
 /// A switch in a text; `None` if it is not set.
 pub(super) fn switch(text: &str, key: &str) -> Option<bool> {
     parse(text).ok()?.get(key)?.as_bool()

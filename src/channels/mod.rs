@@ -111,8 +111,12 @@ impl Channels {
     }
 
     fn resolve(&self, name: &Name, text: &str, settings: &Settings) -> Result<Channel> {
-        let file = self.file(name).display().to_string();
-        let layer = Layer::parse(text, &file)?;
+        self.resolve_as(name, text, settings, &self.file(name).display().to_string())
+    }
+
+    /// The same, with another name for the file in messages.
+    fn resolve_as(&self, name: &Name, text: &str, settings: &Settings, file: &str) -> Result<Channel> {
+        let layer = Layer::parse(text, file)?;
         Channel::resolve(name, &layer, &settings.defaults, &|from| self.look_up(from))
     }
 
@@ -197,6 +201,32 @@ impl Channels {
             _ => e,
         })?;
         Ok(channel)
+    }
+
+    /// Gives a channel these values, and makes it if it is not there. Of a file that is, the keys in `without` go, and
+    /// everything else stays, comments included. True if the channel is new. Messages are for somebody elsewhere: they name
+    /// the file from the configuration folder on.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] if the channel could not be loaded then, and nothing is written.
+    pub fn put(&self, name: &Name, values: &[(&str, &str)], without: &[&str]) -> Result<bool> {
+        let old = match files::read(&self.file(name)) {
+            Err(e) if e.kind() == Kind::NotFound => None,
+            other => Some(other?),
+        };
+        let text = match &old {
+            None => edit::new_file(name, values)?,
+            Some(old) => {
+                let cut = without.iter().try_fold(old.clone(), |text, key| edit::unset(&text, key))?;
+                values.iter().try_fold(cut, |text, (key, value)| edit::set(&text, key, value))?
+            }
+        };
+        self.resolve_as(name, &text, &self.settings()?, &format!("channels.d/{name}.toml"))?;
+        match old {
+            None => files::create(&self.file(name), &text)?,
+            Some(_) => files::replace(&self.file(name), &text)?,
+        }
+        Ok(old.is_none())
     }
 
     /// Removes a channel's file. What is archived of it stays.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::tasks::Tasks;
 use super::{Guard, Metrics};
 use crate::capture::Workplace;
 use crate::channel::Channel;
@@ -54,6 +55,10 @@ pub struct App {
     pub(super) looking: Arc<tokio::sync::Mutex<()>>,
     /// What is kept for looking at all channels again and again.
     pub overviews: Overviews,
+    /// Verifications and prunes that somebody asked for.
+    pub tasks: Tasks,
+    /// Held by who changes the configuration.
+    changing: Mutex<()>,
     catalogue: Mutex<Option<Catalogue>>,
     stores: Mutex<HashMap<String, Open>>,
 }
@@ -76,8 +81,9 @@ impl App {
     pub fn new(place: Arc<Workplace>, configuration: Channels, options: Options) -> App {
         let (catalogue, stores) = (Mutex::new(None), Mutex::new(HashMap::new()));
         let (metrics, looking) = (Metrics::default(), Arc::default());
+        let (tasks, changing) = (Tasks::default(), Mutex::default());
         let overviews = Overviews::new();
-        App { place, configuration, options, metrics, overviews, looking, catalogue, stores }
+        App { place, configuration, options, metrics, overviews, looking, tasks, changing, catalogue, stores }
     }
 
     /// The moment, for every decision that needs one.
@@ -88,7 +94,7 @@ impl App {
     /// All channels, as their files are now.
     ///
     /// # Errors
-    /// Where there is no configuration, or an `npvr.toml` that cannot be used.
+    /// An `npvr.toml` that cannot be used.
     pub fn channels(&self) -> Result<Arc<Loaded>> {
         let mut catalogue = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = catalogue.as_mut() {
@@ -103,7 +109,12 @@ impl App {
         // Taken before the files are read: what changes meanwhile is read next time.
         let (stamp, looked) = (self.configuration.stamp(), Tick::now());
         let mut loaded = Loaded::default();
-        for channel in self.configuration.load_all()? {
+        // Whoever starts with nothing adds the first channel by the API.
+        let all = match self.configuration.folder().is_dir() {
+            true => self.configuration.load_all()?,
+            false => Vec::new(),
+        };
+        for channel in all {
             match channel {
                 Ok(channel) => loaded.channels.push(Arc::new(channel)),
                 Err(e) => loaded.unusable.push(e),
@@ -112,6 +123,17 @@ impl App {
         let loaded = Arc::new(loaded);
         *catalogue = Some(Catalogue { loaded: Arc::clone(&loaded), stamp, looked });
         Ok(loaded)
+    }
+
+    /// Changes the configuration: one at a time, for each change reads a file and writes it.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    pub fn change_channels<T>(&self, change: impl FnOnce(&Channels) -> Result<T>) -> Result<T> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&self.configuration);
+        self.channels_changed();
+        changed
     }
 
     /// The channels are read again by the next who asks: their files were changed here.

@@ -27,6 +27,11 @@ impl Base {
         Base { origin: format!("{scheme}://{host}"), prefix: prefix.to_owned() }
     }
 
+    /// A path as we know it: a proxy may send what it was asked for, with the prefix that it tells us of.
+    pub(super) fn below<'a>(&self, path: &'a str) -> &'a str {
+        path.strip_prefix(self.prefix.as_str()).filter(|rest| rest.starts_with('/')).unwrap_or(path)
+    }
+
     /// That of a URL which the operator gave.
     pub fn of_url(url: &Url) -> Base {
         Base {
@@ -80,6 +85,8 @@ mod tests {
         let behind = base(&[("host", "tv"), ("x-forwarded-proto", "https"), ("x-path-prefix", "/npvr/")]);
         assert_eq!(behind.url("/smil/"), "https://tv/npvr/smil/");
         assert_eq!(behind.path("/smil/"), "/npvr/smil/");
+        let asked = ["/npvr/smil/", "/smil/", "/npvrs/", "/npvr"].map(|path| behind.below(path));
+        assert_eq!(asked, ["/smil/", "/smil/", "/npvrs/", "/npvr"]);
     }
 
     #[test]

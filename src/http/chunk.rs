@@ -31,7 +31,22 @@ pub(super) fn routes(to: &mut Routes) {
     to.add_both(Method::GET, "/chunk/{name}/{day}/{file}", Style::Plain, Access::Read, chunk).shared();
 }
 
-async fn chunk(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
+/// A chunk of a disk store
+#[utoipa::path(get, path = "/chunk/{name}/{day}/{file}", tag = "playback", operation_id = "chunk",
+    params(
+        ("name" = String, Path, description = "Channel"),
+        ("day" = String, Path, description = "Day of the start", example = "2018-12-06"),
+        ("file" = String, Path, description = "Name of the file",
+            example = "2018-12-06T12:55:00Z--2018-12-06T13:00:00Z.ismv"),
+    ),
+    responses(
+        (status = 200, description = "The chunk", body = Vec<u8>, content_type = "video/mp4"),
+        (status = 206, description = "The range of it that was asked for", body = Vec<u8>, content_type = "video/mp4"),
+        (status = 400, description = "This is not the name of a channel", body = String, content_type = "text/plain"),
+        (status = 404, description = "There is no such chunk on a disk", body = String, content_type = "text/plain"),
+        (status = 416, description = "It has none of the bytes that were asked for", body = String, content_type = "text/plain"),
+    ))]
+pub(super) async fn chunk(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let channel = app.channel(request.param("name"))?;
     let stored = stored(&app, &channel, &request)?;
     let store = app.store(&channel).await?;

@@ -22,13 +22,20 @@ pub(super) fn routes(to: &mut Routes) {
     to.add(Method::GET, "/readyz", Style::Plain, Access::Open, ready);
 }
 
-/// It answers, so it is alive.
-async fn alive(_app: Arc<App>, _request: Arc<Request>) -> Result<Answer, Refusal> {
+/// Whether the server is alive
+#[utoipa::path(get, path = "/healthz", tag = "monitoring", operation_id = "healthz", responses(
+    (status = 200, description = "It is", body = String, content_type = "text/plain"),
+))]
+pub(super) async fn alive(_app: Arc<App>, _request: Arc<Request>) -> Result<Answer, Refusal> {
     Ok(well())
 }
 
-/// 200 if requests can be answered, else 503 and what is in the way, a line each.
-async fn ready(app: Arc<App>, _request: Arc<Request>) -> Result<Answer, Refusal> {
+/// Whether requests can be answered
+#[utoipa::path(get, path = "/readyz", tag = "monitoring", operation_id = "readyz", responses(
+    (status = 200, description = "They can", body = String, content_type = "text/plain"),
+    (status = 503, description = "What is in the way, a line each", body = String, content_type = "text/plain"),
+))]
+pub(super) async fn ready(app: Arc<App>, _request: Arc<Request>) -> Result<Answer, Refusal> {
     let wrong = |lines: String| Ok(fresh(Answer::text(lines)).with_status(StatusCode::SERVICE_UNAVAILABLE));
     // One look at a time: where a file system hangs, the threads that wait for it do not become more and more.
     let Ok(looking) = Arc::clone(&app.looking).try_lock_owned() else {

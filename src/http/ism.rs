@@ -45,7 +45,21 @@ pub(super) fn routes(to: &mut Routes) {
     to.add_both(Method::GET, "/ism/{name}/{range}", Style::Plain, Access::Read, manifest).dear();
 }
 
-async fn manifest(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
+/// Server manifest for Unified Origin
+#[utoipa::path(get, path = "/ism/{name}/{range}", tag = "playback", operation_id = "ism",
+    params(
+        ("name" = String, Path, description = "Channel"),
+        ("range" = String, Path, description = "`START--END`; `.ism` may follow",
+            example = "2019-07-08T06:00:00Z--2019-07-08T06:04:30Z.ism"),
+    ),
+    responses(
+        (status = 200, description = "The manifest; `X-Npvr-Manifest: best-effort` where npvr wrote it itself",
+            body = String, content_type = "application/xml"),
+        (status = 400, description = "The range, or the dialect, makes no sense", body = String, content_type = "text/plain"),
+        (status = 404, description = "There is no such channel, or nothing of the range is archived", body = String, content_type = "text/plain"),
+        (status = 425, description = "The range is still to come; `Retry-After` says when", body = String, content_type = "text/plain"),
+    ))]
+pub(super) async fn manifest(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let channel = app.channel(request.param("name"))?;
     let text = request.param("range");
     let ask: Ask = text.strip_suffix(".ism").unwrap_or(text).parse()?;

@@ -171,7 +171,11 @@ pub(super) fn routes(to: &mut Routes) {
     to.add(Method::GET, "/metrics", Style::Plain, Access::Read, metrics);
 }
 
-async fn metrics(app: Arc<App>, _request: Arc<Request>) -> Result<Answer, Refusal> {
+/// Metrics
+#[utoipa::path(get, path = "/metrics", tag = "monitoring", operation_id = "metrics", responses(
+    (status = 200, description = "In the text format of Prometheus", body = String, content_type = "text/plain"),
+))]
+pub(super) async fn metrics(app: Arc<App>, _request: Arc<Request>) -> Result<Answer, Refusal> {
     let archive = app.metrics.archive(&app).await?;
     let text = text(&archive) + &text(&app.metrics.families());
     Ok(Answer::bytes(CONTENT_TYPE, text).with_header(CACHE_CONTROL, "no-store"))

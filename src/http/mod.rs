@@ -21,18 +21,22 @@ mod health;
 mod ism;
 mod listener;
 mod metrics;
+mod openapi;
 mod pages;
 mod places;
+mod reference;
 mod refusal;
 mod request;
 mod routes;
 mod server;
 mod smil;
 pub mod systemd;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tokens;
 mod turns;
+mod v1;
 mod wire;
 
 pub use access_log::AccessLog;
@@ -46,4 +50,5 @@ pub use refusal::{Refusal, Style};
 pub use request::Request;
 pub use routes::{Access, Added, Routes};
 pub use server::{Limits, Server};
+pub use tasks::Tasks;
 pub use tokens::Tokens;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 
@@ -37,7 +37,7 @@ impl Request {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let query = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let base = Base::of(&headers);
-        let (path, params) = (path.to_owned(), Vec::new());
+        let (path, params) = (base.below(path).to_owned(), Vec::new());
         Request { method, path, headers, body, peer: None, client: None, base, query, params }
     }
 
@@ -59,6 +59,14 @@ impl Request {
     /// True if the client names JSON among what it takes.
     pub fn wants_json(&self) -> bool {
         self.takes("application/json")
+    }
+
+    /// True if the body is said to be JSON.
+    pub fn is_json(&self) -> bool {
+        let said = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_like_json = |rest: &str| rest == "json" || rest.ends_with("+json");
+        essence.strip_prefix("application/").is_some_and(is_like_json)
     }
 
     /// True if the client names HTML among what it takes: a browser.

@@ -8,7 +8,10 @@ use futures_util::future::BoxFuture;
 use http::header::ALLOW;
 use http::{Method, StatusCode};
 
-use super::{Answer, App, Refusal, Request, Style, armour, chunk, health, ism, metrics, pages, smil};
+use super::{
+    Answer, App, Refusal, Request, Style, armour, chunk, health, ism, metrics, openapi, pages, reference,
+    smil, v1,
+};
 use crate::clock::Tick;
 use crate::error::{Error, Kind, Result};
 
@@ -94,8 +97,11 @@ impl Routes {
         health::routes(&mut routes);
         ism::routes(&mut routes);
         metrics::routes(&mut routes);
+        openapi::routes(&mut routes);
+        reference::routes(&mut routes);
         pages::routes(&mut routes);
         smil::routes(&mut routes);
+        v1::routes(&mut routes);
         match routes.mistakes.first() {
             Some(mistake) => Err(Error::new(Kind::Invalid, mistake.clone())),
             None => Ok(routes),
@@ -156,6 +162,14 @@ impl Routes {
     pub fn telling(mut self, complain: impl Fn(&str) + Send + Sync + 'static) -> Routes {
         self.complain = Some(Box::new(complain));
         self
+    }
+
+    /// Every method and pattern that there is.
+    #[cfg(test)]
+    pub(super) fn patterns(&self) -> impl Iterator<Item = (&Method, &str)> {
+        self.places
+            .iter()
+            .flat_map(|place| place.endpoints.iter().map(|e| (&e.method, place.pattern.as_ref())))
     }
 
     fn place(&mut self, pattern: &str) -> usize {

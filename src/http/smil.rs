@@ -44,17 +44,48 @@ pub(super) fn routes(to: &mut Routes) {
     to.add_both(Method::GET, "/smil/{name}/{ranges}", Style::Plain, Access::Read, ranges).shared();
 }
 
-async fn alive(_app: Arc<App>, _request: Arc<Request>) -> Result<Answer, Refusal> {
+/// Whether there are playlists here
+#[utoipa::path(get, path = "/smil/", tag = "playback", operation_id = "smil_alive", responses(
+    (status = 200, description = "`alive`", body = String, content_type = "text/plain"),
+))]
+pub(super) async fn alive(_app: Arc<App>, _request: Arc<Request>) -> Result<Answer, Refusal> {
     Ok(Answer::text("alive"))
 }
 
-async fn fixed(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
+/// SMIL of the five minutes that began an hour ago
+#[utoipa::path(get, path = "/smil/{name}/fixed.smil", tag = "playback", operation_id = "smil_fixed",
+    params(
+        ("name" = String, Path, description = "Channel"),
+        ("dialect" = Option<String>, Query, description = "`classic` or `continuous`, if not as the channel says"),
+    ),
+    responses(
+        (status = 200, description = "The playlist", body = String, content_type = "application/xml"),
+        (status = 400, description = "The range, or the dialect, makes no sense", body = String, content_type = "text/plain"),
+        (status = 404, description = "There is no such channel, or nothing of the range is archived", body = String, content_type = "text/plain"),
+        (status = 425, description = "The range is still to come; `Retry-After` says when", body = String, content_type = "text/plain"),
+    ))]
+pub(super) async fn fixed(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let start = app.now().minus(FIXED_AGO).floor_s();
     let ask = Ask::from(Range::new(start, start.plus(FIXED_LONG)));
     answer(&app, &request, &ask).await
 }
 
-async fn ranges(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
+/// SMIL for Unified Remix
+#[utoipa::path(get, path = "/smil/{name}/{ranges}", tag = "playback", operation_id = "smil",
+    params(
+        ("name" = String, Path, description = "Channel"),
+        ("ranges" = String, Path, description = "`START--END`, or several with commas between; `.smil` may follow",
+            example = "2019-07-08T06:00:00Z--2019-07-08T06:04:30Z.smil"),
+        ("dialect" = Option<String>, Query, description = "`classic` or `continuous`, if not as the channel says"),
+    ),
+    responses(
+        (status = 200, description = "The playlist; `X-Npvr-Gaps` says what is missing",
+            body = String, content_type = "application/xml"),
+        (status = 400, description = "The range, or the dialect, makes no sense", body = String, content_type = "text/plain"),
+        (status = 404, description = "There is no such channel, or nothing of the range is archived", body = String, content_type = "text/plain"),
+        (status = 425, description = "The range is still to come; `Retry-After` says when", body = String, content_type = "text/plain"),
+    ))]
+pub(super) async fn ranges(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let text = request.param("ranges");
     let ask: Ask = text.strip_suffix(".smil").unwrap_or(text).parse()?;
     answer(&app, &request, &ask).await
@@ -102,7 +133,7 @@ pub(super) fn clip(app: &App, channel: &Channel, ask: &Ask) -> Result<Clip, Refu
 ///
 /// # Errors
 /// Those of opening the store.
-async fn folder(app: &Arc<App>, channel: &Arc<Channel>, request: &Request) -> Result<String> {
+pub(super) async fn folder(app: &Arc<App>, channel: &Arc<Channel>, request: &Request) -> Result<String> {
     let name = channel.name.as_str();
     if let Some(url) = &channel.public_url {
         return Ok(format!("{}/{name}/", url.as_str().trim_end_matches('/')));

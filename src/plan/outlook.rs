@@ -1,6 +1,7 @@
 //! What a check saw of a channel, in the form in which the ledger keeps it for `status`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Decision, Standing};
 use crate::grid::Cell;
@@ -19,7 +20,7 @@ pub struct Outlook {
 }
 
 /// What a source said of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sight {
     /// The source's clock.
     pub now: Time,
@@ -39,7 +40,7 @@ pub struct Sight {
 }
 
 /// A cell that may be lost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Risk {
     /// Which cell.
     pub cell: Cell,

@@ -18,6 +18,7 @@
 //! alone, since nobody knows how long its chunks are to be kept, or where they are.
 
 mod run;
+pub mod told;
 
 use std::path::PathBuf;
 use std::sync::Arc;

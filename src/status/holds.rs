@@ -1,13 +1,14 @@
 //! Holds as they are shown: each with what is archived of it by now.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::Result;
 use crate::ledger::{Hold, HoldId, Ledger};
 use crate::time::{Range, Time};
 
 /// A range of which nothing is pruned.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Held {
     /// Its number, for `npvr hold remove`.
     pub id: HoldId,

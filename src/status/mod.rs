@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::capture::{BEFORE_THE_ARCHIVE, Workplace};
 use crate::channel::Channel;
@@ -44,7 +45,7 @@ pub use strip::{Patch, Slot};
 pub const SLOTS: usize = 48;
 
 /// All channels at one moment.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Status {
     /// The version of this shape.
     pub schema: u32,
@@ -57,9 +58,10 @@ pub struct Status {
 }
 
 /// A folder of the spool, or of a store on disk, that has less free space than is to stay free.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LowSpace {
     /// The folder.
+    #[schema(value_type = String)]
     pub folder: PathBuf,
     /// What is free there.
     pub free_bytes: u64,
@@ -68,7 +70,7 @@ pub struct LowSpace {
 }
 
 /// One channel.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ChannelStatus {
     /// Its name.
     pub name: String,
@@ -105,7 +107,7 @@ pub struct ChannelStatus {
 }
 
 /// Cells by state, and bytes.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, ToSchema)]
 pub struct Counts {
     /// Chunks stored whole.
     pub complete: u64,
@@ -122,7 +124,7 @@ pub struct Counts {
 }
 
 /// A job.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Job {
     /// Its number, for `npvr log`.
     pub id: JobId,
@@ -151,7 +153,7 @@ pub struct Job {
 }
 
 /// A cell whose last attempt failed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Failed {
     /// Which cell.
     pub cell: Cell,
@@ -164,7 +166,7 @@ pub struct Failed {
 }
 
 /// Media that the archive lacks.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Gap {
     /// The cell.
     pub cell: Cell,

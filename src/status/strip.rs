@@ -4,13 +4,14 @@
 //! every moment that somebody looks.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::grid::Grid;
 use crate::ledger::{CellRow, Shelved, State};
 use crate::time::{Range, Time};
 
 /// How a stretch of the archive stands. Later ones outweigh earlier ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Slot {
     /// All of it is archived.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::Error;
 use crate::grid::Cell;
@@ -11,7 +12,7 @@ use crate::grid::Cell;
 const TOLD: usize = 1_000;
 
 /// What is wrong with an object or a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum What {
     /// A row has no object.

@@ -16,6 +16,7 @@ mod names;
 mod queue;
 mod read_all;
 mod subject;
+pub mod told;
 mod walk;
 
 use std::collections::HashSet;

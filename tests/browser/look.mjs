@@ -198,6 +198,14 @@ async function jobs(page, view) {
   await page.screenshot({ path: join(shots, `${view.name}-job.png`), fullPage: true });
 }
 
+async function documentation(page, view) {
+  await open(page, view, "apidocs", `${site}/apidocs`);
+  await page.locator("summary", { hasText: "/api/v1/channels/{name}/chunks" }).click();
+  await page.locator("details[open] a", { hasText: "Page" }).first().click();
+  await inspect(page);
+  await page.screenshot({ path: join(shots, `${view.name}-operation.png`) });
+}
+
 async function others(page, view) {
   await open(page, view, "empty", `${nothing}/`);
   await open(page, view, "refusal", `${site}/channel/footbal`);
@@ -230,7 +238,7 @@ try {
     const page = await context.newPage();
     page.setDefaultTimeout(15_000);
     listen(page);
-    for (const part of [overview, calendar, byMouse, byKeys, zoom, jobs, others]) await part(page, view);
+    for (const part of [overview, calendar, byMouse, byKeys, zoom, jobs, documentation, others]) await part(page, view);
     await context.close();
   }
   await unscripted(browser);

@@ -2,12 +2,14 @@
 //!
 //! What is read here is our own document, so what has another shape than expected is just not shown.
 
+use std::sync::Arc;
+
 use askama::Template;
 use serde_json::Value;
 
 use super::frame::{self, Frame, Part};
-use crate::error::Result;
-use crate::http::{Answer, Request};
+use crate::error::{Error, Kind, Result};
+use crate::http::{Answer, App, Refusal, Request, openapi};
 
 /// What stands for a parameter of a path in an example.
 const EXAMPLES: [(&str, &str); 4] = [
@@ -78,11 +80,15 @@ struct Type {
     link: Option<String>,
 }
 
+/// `GET /apidocs`.
+pub(super) async fn apidocs(_app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
+    let document = serde_json::to_value(openapi::openapi());
+    let document = document.map_err(|e| Error::new(Kind::Io, "describe the API").caused_by(e))?;
+    Ok(page(&request, &document)?)
+}
+
 /// The page of an OpenAPI `document`.
-///
-/// # Errors
-/// Those of the template.
-pub(in crate::http) fn apidocs(request: &Request, document: &Value) -> Result<Answer> {
+fn page(request: &Request, document: &Value) -> Result<Answer> {
     let frame = Frame::new(request, Part::Api, "API");
     let operations = operations(&frame, document);
     let mut groups: Vec<Group> = Vec::new();
@@ -141,9 +147,9 @@ fn one(frame: &Frame, path: &str, method: &str, operation: &Value) -> Operation 
 
 /// The operation as a command.
 fn curl(frame: &Frame, path: &str, method: &str, has_body: bool) -> String {
-    let path = EXAMPLES.iter().fold(path.to_owned(), |path, (name, example)| {
-        path.replace(&format!("{{{name}}}"), example)
-    });
+    let path = EXAMPLES
+        .iter()
+        .fold(path.to_owned(), |path, (name, example)| path.replace(&format!("{{{name}}}"), example));
     let method = if method == "GET" { String::new() } else { format!("-X {method} ") };
     let body = if has_body { "-H 'Content-Type: application/json' -d @body.json " } else { "" };
     format!("curl {method}{body}'{}'", frame.url(&path))
@@ -199,7 +205,10 @@ fn shape(schema: &Value) -> Type {
     };
     if let Some(items) = schema.get("items").filter(|_| kind.starts_with("array")) {
         let items = shape(items);
-        return Type { text: kind.replacen("array", &format!("array of {}", items.text), 1), link: items.link };
+        return Type {
+            text: kind.replacen("array", &format!("array of {}", items.text), 1),
+            link: items.link,
+        };
     }
     let words: Vec<String> =
         schema["enum"].as_array().into_iter().flatten().map(|word| word.to_string()).collect();
@@ -240,7 +249,7 @@ mod tests {
                 "enabled": {"type": ["boolean", "null"], "description": "Whether check looks at it"}}}}},
         });
         let request = request(Method::GET, "/apidocs", &[("host", "tv:80"), ("x-path-prefix", "/npvr")]);
-        let answer = apidocs(&request, &document).unwrap();
+        let answer = page(&request, &document).unwrap();
         let page = body(&answer);
         for part in [
             "What is archived",
