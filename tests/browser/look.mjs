@@ -98,6 +98,10 @@ async function overview(page, view) {
   expect(names.at(-1) === "retired", "what is disabled comes last");
   expect((await page.textContent("body")).includes("broken.toml"), "a file that cannot be used is named");
   expect(!(await page.content()).includes("hush-hush"), "a password");
+  // The picture in the README: what is about the channels, and not about this machine.
+  const end = await page.locator(".legend").boundingBox();
+  const clip = { x: 0, y: 0, width: view.width, height: Math.ceil(end.y + end.height + 16) };
+  await page.screenshot({ path: join(shots, `${view.name}-readme.png`), fullPage: true, clip });
   await page.locator(".channels tbody th a", { hasText: "football" }).click();
   await page.waitForURL("**/channel/football");
 }
