@@ -98,11 +98,11 @@ impl Drop for Origin {
     }
 }
 
-fn name(number: u32) -> String {
+pub(crate) fn name(number: u32) -> String {
     format!("bench-{number:03}")
 }
 
-fn write_channels(site: &Path, channels: u32, url: &str) -> Result<()> {
+pub(crate) fn write_channels(site: &Path, channels: u32, url: &str) -> Result<()> {
     let folder = site.join("channels.d");
     fs::create_dir_all(&folder)?;
     for number in 0..channels {
@@ -112,7 +112,7 @@ fn write_channels(site: &Path, channels: u32, url: &str) -> Result<()> {
     Ok(())
 }
 
-fn write_ledger(site: &Path, channels: u32, now: Time) -> Result<()> {
+pub(crate) fn write_ledger(site: &Path, channels: u32, now: Time) -> Result<()> {
     println!("writing a week of {channels} channels…");
     let state = site.join("state");
     let ledger = SqliteLedger::open(&state)?;

@@ -4,9 +4,9 @@
 //! same run; medians are compared. Beside the ratios stand limits in seconds, which no other program gives a measure
 //! for. Each line says whether its limit is met; the exit code is 1 if one is not.
 //!
-//! Names after `--` choose among `capture`, `check`, `claim`, `overview`, `plan`, `prune`, `start` and `upload`; all by
-//! default. Needs nginx, curl, ffmpeg and aws (`pip install awscli`). What it makes (200 MB of media, and 1 GB of anything,
-//! once) is under `target/speed`.
+//! Names after `--` choose among `capture`, `check`, `claim`, `overview`, `plan`, `prune`, `serve`, `start` and `upload`; all
+//! by default. Needs nginx, curl, ffmpeg, wrk and aws (`pip install awscli`). What it makes (200 MB of media, and 1 GB of
+//! anything, once) is under `target/speed`.
 
 #![allow(clippy::print_stdout, reason = "printing figures is what a bench is for")]
 
@@ -16,6 +16,7 @@ mod cost;
 mod ledger;
 mod media;
 mod overview;
+mod serve;
 mod small;
 mod upload;
 
@@ -69,19 +70,20 @@ fn main() -> ExitCode {
 
 /// Runs what was asked for; true if all of it keeps its limits.
 fn run(names: &[String]) -> Result<bool> {
-    let parts: [(&str, Part); 8] = [
+    let parts: [(&str, Part); 9] = [
         ("start", small::start),
         ("plan", small::plan_a_week),
         ("prune", archive::plan_of_a_prune),
         ("check", archive::check_with_nothing_new),
         ("claim", ledger::claim),
         ("overview", overview::overview),
+        ("serve", serve::serve),
         ("capture", capture::capture),
         ("upload", upload::upload),
     ];
     if let Some(unknown) = names.iter().find(|n| parts.iter().all(|(name, _)| name != n)) {
         return Err(format!(
-            "no part is called {unknown}: there are start, plan, prune, check, claim, overview, capture and upload"
+            "no part is called {unknown}: there are start, plan, prune, check, claim, overview, serve, capture and upload"
         )
         .into());
     }

@@ -14,6 +14,7 @@ use crate::channel::Channel;
 use crate::channels::{Channels, Stamp};
 use crate::clock::{self, Tick};
 use crate::error::{Error, Result};
+use crate::status::Overviews;
 use crate::store::{self, Store};
 use crate::time::Time;
 
@@ -56,6 +57,8 @@ pub struct App {
     pub tasks: Tasks,
     /// Held by who changes the configuration.
     changing: Mutex<()>,
+    /// What is kept for looking at all channels again and again.
+    pub overviews: Overviews,
     catalogue: Mutex<Option<Catalogue>>,
     stores: Mutex<HashMap<String, Open>>,
 }
@@ -79,7 +82,8 @@ impl App {
         let (catalogue, stores) = (Mutex::new(None), Mutex::new(HashMap::new()));
         let (metrics, looking) = (Metrics::default(), Arc::default());
         let (tasks, changing) = (Tasks::default(), Mutex::default());
-        App { place, configuration, options, metrics, looking, tasks, changing, catalogue, stores }
+        let overviews = Overviews::new();
+        App { place, configuration, options, metrics, looking, overviews, tasks, changing, catalogue, stores }
     }
 
     /// The moment, for every decision that needs one.

@@ -1,7 +1,7 @@
 //! Headers that every answer has, so that a browser makes nothing of it that was not meant.
 //!
 //! Pages use what this server serves, and nothing else: no script of another place, none inside a page, no frame around one.
-//! What players on other sites need (playlists, media) may be fetched from there; it is only read, and no password goes with it.
+//! What other sites show (playlists, media, the picture of a coverage) may be fetched from there; it is only read, and no password goes with it.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -26,7 +26,8 @@ pub(super) fn dress(mut answer: Answer, shared: bool) -> Answer {
     let whose = if shared { "cross-origin" } else { "same-origin" };
     keep(headers, CONTENT_SECURITY_POLICY, POLICY);
     keep(headers, X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    keep(headers, REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // Less, and browsers would not say in Origin that a form of ours is ours.
+    keep(headers, REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     keep(headers, RESOURCE_POLICY, HeaderValue::from_static(whose));
     if shared {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY);

@@ -21,7 +21,7 @@ pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
     let is_elsewhere = |name: &&str| {
         headers.contains_key(*name) && !last_hop(headers, name).is_some_and(|address| address.is_loopback())
     };
-    TOLD_IN.iter().any(|name| is_elsewhere(name))
+    TOLD_IN.iter().any(is_elsewhere)
 }
 
 fn last_hop(headers: &HeaderMap, name: &str) -> Option<IpAddr> {

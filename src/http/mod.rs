@@ -30,6 +30,8 @@ mod request;
 mod routes;
 mod server;
 mod smil;
+#[cfg(test)]
+mod socket_tests;
 pub mod systemd;
 mod tasks;
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! only hold connections open take them from each other, and whoever sends a request is answered.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
 
 use super::wire::Pulse;
 use crate::clock::Tick;
@@ -14,12 +16,15 @@ pub(super) struct Places {
     most: usize,
     origin: Tick,
     open: Mutex<Open>,
+    freed: Notify,
 }
 
 #[derive(Default)]
 struct Open {
     next: u64,
     pulses: HashMap<u64, Arc<Pulse>>,
+    /// How many of them have been asked to go, and have not gone yet.
+    parting: usize,
 }
 
 /// The place of one connection, until it is dropped.
@@ -31,74 +36,93 @@ pub(super) struct Place {
 
 impl Places {
     pub(super) fn new(most: usize) -> Arc<Places> {
-        Arc::new(Places { most, origin: Tick::now(), open: Mutex::default() })
+        Arc::new(Places { most, origin: Tick::now(), open: Mutex::default(), freed: Notify::new() })
     }
 
-    /// A place for a new connection; where all are taken, that of the one that has been waiting longest. `None` if every
-    /// client is waiting for us.
-    pub(super) fn take(self: &Arc<Places>) -> Option<Place> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.pulses.len() >= self.most && !open.evict() {
-            return None;
+    /// A place for a new connection; where all are taken, that of the one that has been waiting longest, as soon as it has
+    /// gone. `None` if every client is waiting for us.
+    pub(super) async fn take(self: &Arc<Places>) -> Option<Place> {
+        loop {
+            let freed = self.freed.notified();
+            {
+                let mut open = self.lock();
+                if open.pulses.len() < self.most {
+                    return Some(self.give(&mut open));
+                }
+                if open.parting == 0 && !open.evict() {
+                    return None;
+                }
+            }
+            freed.await;
         }
+    }
+
+    /// Closes the connection that has been waiting longest, and waits until it has gone. False if there is none that waits.
+    pub(super) async fn make_room(&self) -> bool {
+        let freed = self.freed.notified();
+        let evicted = self.lock().evict();
+        if evicted {
+            freed.await;
+        }
+        evicted
+    }
+
+    fn give(self: &Arc<Places>, open: &mut Open) -> Place {
         let (number, pulse) = (open.next, Arc::new(Pulse::new(self.origin)));
         open.next += 1;
         open.pulses.insert(number, Arc::clone(&pulse));
-        Some(Place { places: Arc::clone(self), number, pulse })
+        Place { places: Arc::clone(self), number, pulse }
     }
 
-    /// Closes the connection that has been waiting longest. False if there is none that waits.
-    pub(super) fn evict(&self) -> bool {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).evict()
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Open {
     fn evict(&mut self) -> bool {
         let waiting = self.pulses.iter().filter_map(|(number, pulse)| Some((pulse.waits_since()?, *number)));
-        let Some((_, longest)) = waiting.min() else { return false };
-        if let Some(pulse) = self.pulses.remove(&longest) {
+        let longest = waiting.min().and_then(|(_, number)| self.pulses.get(&number));
+        if let Some(pulse) = longest {
             pulse.part();
+            self.parting += 1;
         }
-        true
+        longest.is_some()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // Where it was evicted it is not there any more.
-        self.places.open.lock().unwrap_or_else(PoisonError::into_inner).pulses.remove(&self.number);
+        let mut open = self.places.lock();
+        open.pulses.remove(&self.number);
+        open.parting -= usize::from(self.pulse.is_parting());
+        drop(open);
+        self.places.freed.notify_waiters();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures_util::FutureExt;
 
     use super::*;
 
-    fn is_parting(place: &Place) -> bool {
-        place.pulse.parting().now_or_never().is_some()
-    }
-
-    #[test]
-    fn who_has_waited_longest_makes_room_and_who_is_worked_for_stays() {
+    #[tokio::test]
+    async fn who_has_waited_longest_makes_room_and_who_is_worked_for_stays() {
         let places = Places::new(3);
-        let [first, second, third] = [(); 3].map(|()| {
-            std::thread::sleep(Duration::from_micros(10));
-            places.take().unwrap()
-        });
+        let [first, second, third] = [(); 3].map(|()| places.take().now_or_never().unwrap().unwrap());
         let work = first.pulse.work();
-        let fourth = places.take().unwrap();
-        assert_eq!([&first, &second, &third].map(is_parting), [false, true, false]);
-        // A place that was taken from it is not given back a second time.
+        let mut taken = Box::pin(places.take());
+        assert!(taken.as_mut().now_or_never().is_none(), "there is no place yet");
+        assert_eq!([&first, &second, &third].map(|place| place.pulse.is_parting()), [false, true, false]);
+        second.pulse.parting().await;
+        assert!(taken.as_mut().now_or_never().is_none(), "it has been asked, and is still there");
         drop(second);
+        let fourth = taken.await.unwrap();
         let work = [work, third.pulse.work(), fourth.pulse.work()];
-        assert!(places.take().is_none() && !places.evict());
+        assert!(places.take().await.is_none() && !places.make_room().await);
         drop(work);
         drop(third);
-        assert!(places.take().is_some() && !is_parting(&first));
+        assert!(places.take().await.is_some() && !first.pulse.is_parting());
     }
 }

@@ -15,7 +15,7 @@ use axum::extract::Request as Incoming;
 use axum::response::Response;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use http::header::{CONNECTION, HOST};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use hyper::body::Incoming as Wired;
 use hyper::server::conn::http1;
@@ -90,8 +90,6 @@ struct Shared {
 
 /// How long there is a pause where the system has no descriptors left, and nobody could make room.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The same where somebody makes room: it takes that a moment to go.
-const MOMENT: Duration = Duration::from_millis(5);
 /// How often that is told.
 const TELL: Duration = Duration::from_secs(60);
 
@@ -118,7 +116,7 @@ impl Shared {
             match listener.accept(self.server.limits.stall_time).await {
                 Ok((socket, peer)) => {
                     // Where every client waits for us, there is no place, and this one is turned away at once.
-                    if let Some(place) = self.places.take() {
+                    if let Some(place) = self.places.take().await {
                         self.open(graceful, socket, peer, place);
                     }
                 }
@@ -130,7 +128,9 @@ impl Shared {
                         self.server.routes.tell(&format!("no connection can be taken: {}", Error::from(e)));
                     }
                     // Mostly no descriptors are left: whoever only waits gives one back.
-                    tokio::time::sleep(if self.places.evict() { MOMENT } else { PAUSE }).await;
+                    if !self.places.make_room().await {
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 }
             }
         }
@@ -236,6 +236,7 @@ fn refused(status: StatusCode, what: &str, request: &Request) -> Answer {
 
 /// An answer on its way out, and its line in the log.
 fn respond(answer: Answer, mut line: Option<Line>) -> Response {
+    let mut headers = answer.headers;
     if let Some(line) = &mut line {
         line.status = answer.status.as_u16();
     }
@@ -248,15 +249,20 @@ fn respond(answer: Answer, mut line: Option<Line>) -> Response {
         }
         // The library cuts the connection where the body is an error, or not as long as was said. The line is written when
         // the stream is dropped: at its end, or when the client has gone.
-        Body::Stream { pieces, .. } => Bytes::from_stream(pieces.map(move |piece| {
-            if let (Some(line), Ok(piece)) = (&mut line, &piece) {
-                line.bytes += piece.len() as u64;
+        Body::Stream { pieces, bytes } => {
+            if let Some(bytes) = bytes {
+                headers.entry(CONTENT_LENGTH).or_insert(bytes.into());
             }
-            piece.map_err(|e| std::io::Error::other(e.to_string()))
-        })),
+            Bytes::from_stream(pieces.map(move |piece| {
+                if let (Some(line), Ok(piece)) = (&mut line, &piece) {
+                    line.bytes += piece.len() as u64;
+                }
+                piece.map_err(|e| std::io::Error::other(e.to_string()))
+            }))
+        }
     };
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
-    *response.headers_mut() = answer.headers;
+    *response.headers_mut() = headers;
     response
 }

@@ -23,18 +23,16 @@ pub(super) struct Pulse {
     /// When a byte last went either way, in µs after `origin`.
     last_us: AtomicU64,
     is_at_work: AtomicBool,
+    is_parting: AtomicBool,
     leave: Notify,
 }
 
 impl Pulse {
     /// That of a connection that begins now.
     pub(super) fn new(origin: Tick) -> Pulse {
-        let pulse = Pulse {
-            origin,
-            last_us: AtomicU64::new(0),
-            is_at_work: AtomicBool::new(false),
-            leave: Notify::new(),
-        };
+        let (last_us, leave) = (AtomicU64::new(0), Notify::new());
+        let (is_at_work, is_parting) = (AtomicBool::new(false), AtomicBool::new(false));
+        let pulse = Pulse { origin, last_us, is_at_work, is_parting, leave };
         pulse.beat();
         pulse
     }
@@ -45,9 +43,10 @@ impl Pulse {
     }
 
     /// How long the connection has been waiting for its client, as a moment that can be compared: the smaller, the longer.
-    /// `None` while we are at work on an answer: then the client waits for us.
+    /// `None` while we are at work on an answer, for then the client waits for us; and for one that is to be closed already.
     pub(super) fn waits_since(&self) -> Option<u64> {
-        (!self.is_at_work.load(Ordering::Relaxed)).then(|| self.last_us.load(Ordering::Relaxed))
+        let waits = !self.is_at_work.load(Ordering::Relaxed) && !self.is_parting();
+        waits.then(|| self.last_us.load(Ordering::Relaxed))
     }
 
     /// Marks the connection as one whose client waits for us, until what comes back is dropped.
@@ -58,7 +57,13 @@ impl Pulse {
 
     /// Asks for the connection to be closed, whatever it is doing.
     pub(super) fn part(&self) {
+        self.is_parting.store(true, Ordering::Relaxed);
         self.leave.notify_one();
+    }
+
+    /// True if that was asked for.
+    pub(super) fn is_parting(&self) -> bool {
+        self.is_parting.load(Ordering::Relaxed)
     }
 
     /// Ends when that was asked for.

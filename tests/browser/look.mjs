@@ -165,7 +165,7 @@ async function byKeys(page, view) {
 async function zoom(page, view) {
   where = `${view.name} zoom`;
   await page.goto(`${site}/channel/news`);
-  await page.locator("section[aria-labelledby=gaps] tbody a").first().click();
+  await page.locator("section[aria-labelledby=gaps] tr", { hasText: "audio_nld" }).locator("a").click();
   await page.waitForURL("**from=**");
   await inspect(page);
   expect((await page.locator(".tracks tr").count()) >= 3, "the tracks of a chunk");

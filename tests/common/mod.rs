@@ -212,6 +212,20 @@ pub(crate) fn finish(mut command: Command) -> Ran {
     }
 }
 
+/// Waits until something is so that another process does. Panics after [`PATIENCE`].
+#[expect(clippy::disallowed_methods, reason = "what another process does is no event here")]
+#[track_caller]
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    const STEP: Duration = Duration::from_millis(20);
+    for _ in 0..PATIENCE.as_millis() / STEP.as_millis() {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(STEP);
+    }
+    panic!("it never came to pass that {what}");
+}
+
 /// SIGKILL. Only for a child that nobody has waited for yet.
 pub(crate) fn kill(pid: u32) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();

@@ -56,5 +56,5 @@ pub(super) async fn asset(_app: Arc<App>, request: Arc<Request>) -> Result<Answe
         Error::new(Kind::NotFound, "there is no such file").hint("load the page again: it names the new one")
     })?;
     let answer = Answer::bytes(asset.content_type, asset.bytes).tagged();
-    Ok(super::frame::guarded(answer.with_header(CACHE_CONTROL, FOR_GOOD)))
+    Ok(answer.with_header(CACHE_CONTROL, FOR_GOOD))
 }

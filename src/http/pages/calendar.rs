@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::moments::{ceil, clock_label, day_label, floor};
-use super::picture::{Block, Lanes, Mark, Picture};
+use super::picture::{Mark, Picture};
+use crate::status::{Block, Look};
 use crate::time::{Range, Time};
 
 /// The lengths that a line may have, and how far its ticks are apart, in seconds.
@@ -31,7 +32,7 @@ pub(super) struct Calendar {
 /// A line of time.
 pub(super) struct Line {
     pub(super) label: String,
-    /// What of it is chosen: offset and length in seconds. `None` where all of it is, or nothing.
+    /// What of it is chosen: offset and length in seconds.
     pub(super) chosen: Option<(u64, u64)>,
     pub(super) range: Range,
     pub(super) picture: Picture,
@@ -53,14 +54,17 @@ impl Calendar {
         Range::new(floor(span.start, length), ceil(span.end, length))
     }
 
-    /// The calendar of the lines that `span` is in. `blocks` are in order and do not overlap; no line is shorter than `cell`.
-    pub(super) fn new(span: Range, cell: Duration, blocks: &[Block], lanes: &Lanes) -> Calendar {
+    /// The calendar of the lines that `span` is in, with a frame around what was `chosen`. `blocks` are in order and do not
+    /// overlap; no line is shorter than `cell`.
+    pub(super) fn new(span: Range, cell: Duration, blocks: &[Block], chosen: Option<Range>) -> Calendar {
         let (line_s, tick_s) = scale(span, cell);
         let length = Duration::from_secs(line_s);
         let all = Calendar::around(span, cell);
         let starts = std::iter::successors(Some(all.start), |at| Some(at.plus(length)));
         let starts = starts.take_while(|at| *at < all.end);
-        let lines = starts.map(|at| line(Range::new(at, at.plus(length)), span, blocks, lanes)).collect();
+        // Where all that is shown was asked for, there is nothing to tell it from.
+        let chosen = chosen.filter(|chosen| *chosen != all);
+        let lines = starts.map(|at| line(Range::new(at, at.plus(length)), chosen, blocks)).collect();
         let tick = |at_s: u64| {
             let label = match line_s {
                 86_400 => clock_label(Time::from_s(i64::try_from(at_s).unwrap_or(0))),
@@ -104,31 +108,43 @@ fn scale(span: Range, cell: Duration) -> (u64, u64) {
 }
 
 /// One line.
-fn line(range: Range, span: Range, blocks: &[Block], lanes: &Lanes) -> Line {
+fn line(range: Range, chosen: Option<Range>, blocks: &[Block]) -> Line {
     let mut picture = Picture::default();
     let offset = |at: Time| at.since(range.start).as_secs();
     let mut runs = String::new();
     let from = blocks.partition_point(|block| block.range.end <= range.start);
     let inside = blocks[from..].iter().take_while(|block| block.range.start < range.end);
-    let inside: Vec<Block> =
-        inside.map(|block| Block { range: block.range.intersect(range), ..*block }).collect();
-    for run in inside.chunk_by(|a, b| a.slot == b.slot && a.range.end == b.range.start) {
-        let (start, end) = (offset(run[0].range.start), offset(run[run.len() - 1].range.end));
-        let mark = Mark::from(run[0].slot);
-        picture.bar(mark, start, end);
+    let inside: Vec<(Range, &Block)> = inside.map(|block| (block.range.intersect(range), block)).collect();
+    for run in inside.chunk_by(|(a, of_a), (b, of_b)| of_a.state == of_b.state && a.end == b.start) {
+        let (start, end) = (offset(run[0].0.start), offset(run[run.len() - 1].0.end));
+        let look = run[0].1.state;
+        picture.bar(look.slot().into(), start, end);
         // Writing to a string does not fail.
-        let _ = write!(runs, "{start},{},{} ", end - start, mark.word());
+        let _ = write!(runs, "{start},{},{} ", end - start, word(look));
     }
-    for (mark, ranges) in [(Mark::Risk, &lanes.at_risk), (Mark::Held, &lanes.held)] {
-        for part in ranges.iter().map(|r| r.intersect(range)).filter(|r| !r.is_empty()) {
+    for (part, block) in &inside {
+        let lanes = [(Mark::Held, block.held), (Mark::Risk, block.deadline.is_some())];
+        for (mark, _) in lanes.into_iter().filter(|(_, is_so)| *is_so) {
             picture.bar(mark, offset(part.start), offset(part.end));
         }
     }
     let is_day = range.duration() >= Duration::from_secs(86_400);
     let label = if is_day { day_label(range.start) } else { clock_label(range.start) };
-    let part = span.intersect(range);
-    let chosen = (part != range && !part.is_empty()).then(|| (offset(part.start), part.duration().as_secs()));
+    let part = chosen.map(|chosen| chosen.intersect(range)).filter(|part| !part.is_empty());
+    let chosen = part.map(|part| (offset(part.start), part.duration().as_secs()));
     Line { label, range, chosen, picture, runs: runs.trim_end().to_owned() }
+}
+
+/// The word by which the script knows a look.
+fn word(look: Look) -> &'static str {
+    match look {
+        Look::Archived => "archived",
+        Look::Capturing => "capturing",
+        Look::Open => "open",
+        Look::Failed => "failed",
+        Look::Partial => "partial",
+        Look::Missing => "missing",
+    }
 }
 
 #[cfg(test)]
@@ -136,18 +152,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::status::Slot;
 
     fn at(s: i64) -> Time {
         Time::from_s(s)
     }
 
-    fn block(from: i64, to: i64, slot: Slot) -> Block {
-        Block { range: Range::new(at(from), at(to)), slot }
+    fn block(from: i64, to: i64, state: Look) -> Block {
+        let range = Range::new(at(from), at(to));
+        Block { range, state, held: false, deadline: None, cells: 1, bytes: 0, job: None, reason: None }
     }
 
     fn of(from: i64, to: i64, blocks: &[Block]) -> Calendar {
-        Calendar::new(Range::new(at(from), at(to)), Duration::from_secs(300), blocks, &Lanes::default())
+        let span = Range::new(at(from), at(to));
+        Calendar::new(span, Duration::from_secs(300), blocks, Some(span))
     }
 
     #[test]
@@ -163,12 +180,13 @@ mod tests {
             "a chunk is seen in its hour"
         );
         assert_eq!(one.seams().matches('M').count(), 11);
-        assert_eq!(of(0, 86_400 * 7, &[]).seams(), "");
+        let week = of(0, 86_400 * 7, &[]);
+        assert_eq!((week.seams().as_str(), week.lines[0].chosen), ("", None));
     }
 
     #[test]
     fn neighbours_of_one_kind_are_one_run_and_a_line_ends_it() {
-        use Slot::{Archived, Missing};
+        use Look::{Archived, Missing};
         let day = 86_400;
         let blocks =
             [block(0, 300, Archived), block(300, day + 600, Archived), block(day + 600, day + 900, Missing)];
@@ -184,10 +202,10 @@ mod tests {
         ) {
             let (mut blocks, mut start) = (Vec::new(), 0);
             for (minutes, kind) in cuts {
-                let slots = [Slot::Archived, Slot::Partial, Slot::Missing, Slot::Open];
+                let looks = [Look::Archived, Look::Partial, Look::Missing, Look::Failed];
                 let end = start + minutes * 60;
                 // The fifth kind is a stretch of which nothing is said.
-                blocks.extend(slots.get(usize::from(kind)).map(|slot| block(start, end, *slot)));
+                blocks.extend(looks.get(usize::from(kind)).map(|look| block(start, end, *look)));
                 start = end;
             }
             let span = Range::new(at(from * 60), at((from + length) * 60));
@@ -205,7 +223,7 @@ mod tests {
             }
             let told = |s: i64| {
                 let block = blocks.iter().find(|b| b.range.contains(at(s)));
-                block.map(|b| (s, Mark::from(b.slot).word().to_owned()))
+                block.map(|b| (s, word(b.state).to_owned()))
             };
             let around = Calendar::around(span, Duration::from_secs(300));
             prop_assert!(around.start <= span.start && span.end <= around.end);

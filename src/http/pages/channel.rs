@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use askama::Template;
 
-use super::attention::{self, Point};
 use super::blocking;
 use super::calendar::Calendar;
 use super::cell::Cell;
@@ -14,12 +13,12 @@ use super::frame::{self, Frame, Part};
 use super::links::{Link, links};
 use super::missing::{Gap, Hold, Risk, gaps};
 use super::moments::{ceil, clock_label, day_label, floor, moment, stretch, typed};
-use super::picture::{Block, Lanes, Mark, Picture};
+use super::picture::{Mark, Picture};
+use super::points::{Point, points};
 use crate::channel::{Channel, Setting};
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, App, Refusal, Request};
-use crate::ledger::{Shelved, State};
-use crate::status::{self, ChannelStatus, Slot};
+use crate::status::{self, Block, Overviews, Row};
 use crate::time::{Range, Time, human_duration};
 use crate::words::{counted, human_bytes};
 
@@ -52,7 +51,7 @@ struct Page {
     to: String,
     links: Vec<Link>,
     gaps: Vec<Gap>,
-    more_gaps: usize,
+    more_gaps: u64,
     risks: Vec<Risk>,
     holds: Vec<Hold>,
     settings: Vec<Setting>,
@@ -77,13 +76,8 @@ struct Listed {
 pub(in crate::http) async fn channel(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     blocking(move || {
         let channel = app.channel(request.param("name"))?;
-        let now = app.now();
-        let mut status = status::status(&app.place, &[Channel::clone(&channel)], now)?;
-        let Some(status) = status.channels.pop() else {
-            return Err(Error::new(Kind::NotFound, "there is no such channel").into());
-        };
         let asked = asked(&request)?;
-        Ok(frame::answer(&page(&app, &request, &channel, &status, asked, now)?)?)
+        Ok(frame::answer(&page(&app, &request, &channel, asked, app.now())?)?)
     })
     .await
 }
@@ -105,8 +99,7 @@ pub(super) fn asked(request: &Request) -> Result<Option<Range>> {
 fn page(
     app: &App,
     request: &Request,
-    channel: &Channel,
-    status: &ChannelStatus,
+    channel: &Arc<Channel>,
     asked: Option<Range>,
     now: Time,
 ) -> Result<Page> {
@@ -114,48 +107,56 @@ fn page(
     let frame = Frame::new(request, Part::Channels, name);
     let path = frame.to(&format!("/channel/{name}"));
     let grid_s = channel.grid.duration();
-    let all = status.span.map(|span| Range::new(floor(span.start, grid_s), ceil(span.end, grid_s)));
+    let row = row(app, channel, now)?;
+    let all = row.span.map(|span| Range::new(floor(span.start, grid_s), ceil(span.end, grid_s)));
     let shown = asked.or(all.map(|all| Range::new(all.start.max(all.end.minus(SHOWN)), all.end)));
     let shown = shown.map(|span| bounded(span, grid_s)).transpose()?;
-    let around = shown.map(|span| Calendar::around(span, grid_s));
-    let shelf = around.map(|span| app.place.ledger.shelf(name, span)).transpose()?.unwrap_or_default();
-    let blocks = around.zip(all).map(|(around, all)| blocks(&shelf, around, all)).unwrap_or_default();
-    let cell = match shown.filter(|span| channel.grid.cell_at(span.start).end() >= span.end) {
-        Some(span) => Some(Cell::at(app, &request.base, channel, span.start)?),
-        None => None,
-    };
+    let drawn = shown.zip(all).map(|(shown, all)| Calendar::around(shown, grid_s).intersect(all));
+    let model = status::calendar(&app.place, channel, Some(drawn.unwrap_or(Range::new(now, now))), now)?;
+    let blocks: Vec<Block> = model.days.into_iter().flat_map(|day| day.blocks).collect();
     let within = shown.unwrap_or(Range::new(now, now));
-    let (gaps, more_gaps) = gaps(app, name, within, &shelf)?;
+    let one = shown.filter(|span| channel.grid.cell_at(span.start).end() >= span.end);
+    let turned = |back: bool| {
+        let (shown, all) = (shown?, all?);
+        let (start, end, length) = (shown.start, shown.end, shown.duration());
+        let (to, is_there) = match back {
+            true => (Range::new(start.minus(length), start), start > all.start),
+            false => (Range::new(end, end.plus(length)), end < all.end),
+        };
+        is_there.then(|| zoom(&path, to))
+    };
     Ok(Page {
-        facts: facts(status, now),
-        points: attention::of_channel(status, now),
+        facts: facts(&row, now),
+        points: points(&row.attention),
         crumbs: asked.map(|asked| crumbs(&path, asked)).unwrap_or_default(),
-        earlier: shown.zip(all).and_then(|(shown, all)| {
-            let before = Range::new(shown.start.minus(shown.duration()), shown.start);
-            (shown.start > all.start).then(|| zoom(&path, before))
-        }),
-        later: shown.zip(all).and_then(|(shown, all)| {
-            let after = Range::new(shown.end, shown.end.plus(shown.duration()));
-            (shown.end < all.end).then(|| zoom(&path, after))
-        }),
+        earlier: turned(true),
+        later: turned(false),
         shown: shown.map(stretch).unwrap_or_default(),
         grid_s: grid_s.as_secs(),
-        calendar: shown.map(|span| Calendar::new(span, grid_s, &blocks, &lanes(status))),
-        cells: listed(&path, &shelf, within, &frame),
-        cell,
+        calendar: shown.filter(|_| all.is_some()).map(|span| Calendar::new(span, grid_s, &blocks, asked)),
+        cells: listed(&path, &blocks, within, &frame),
+        cell: one.map(|span| Cell::at(app, &request.base, channel, span.start)).transpose()?,
         from: asked.map(|r| r.start.to_string()).unwrap_or_default(),
         to: asked.map(|r| r.end.to_string()).unwrap_or_default(),
         links: links(&frame, name, asked),
-        gaps,
-        more_gaps,
-        risks: status.at_risk.iter().map(|risk| Risk::new(risk, now)).collect(),
-        holds: status.holds.iter().map(Hold::new).collect(),
+        gaps: gaps(&model.missing, within, grid_s),
+        more_gaps: model.missing_left_out,
+        risks: model.at_risk.iter().map(|risk| Risk::new(risk, now)).collect(),
+        holds: model.holds.iter().map(Hold::new).collect(),
         settings: channel.effective().to_vec(),
         name: name.to_owned(),
         enabled: channel.enabled,
         frame,
         path,
     })
+}
+
+/// How the channel stands.
+fn row(app: &App, channel: &Arc<Channel>, now: Time) -> Result<Row> {
+    // What the server keeps for the overview is of all channels; this is of one, and read anew.
+    let overview = Overviews::new().at(&app.place, std::slice::from_ref(channel), 1, now)?;
+    let row = overview.channels.into_iter().next();
+    row.ok_or_else(|| Error::new(Kind::NotFound, format!("nothing is known of channel {}", channel.name)))
 }
 
 /// The link to a range of a channel's page.
@@ -173,29 +174,6 @@ fn bounded(span: Range, cell: Duration) -> Result<Range> {
     Ok(span)
 }
 
-/// How `shown` stands, within the archive `all`. Where no row is, nothing is archived yet.
-fn blocks(shelf: &[Shelved], shown: Range, all: Range) -> Vec<Block> {
-    let within = shown.intersect(all);
-    let mut blocks = Vec::with_capacity(shelf.len());
-    let mut at = within.start;
-    for row in shelf {
-        // Rows overlap where the channel's chunk_duration was changed: each instant is shown once.
-        let range = Range::new(row.cell.start().max(at), row.cell.end().min(shown.end));
-        if range.is_empty() {
-            continue;
-        }
-        if at < range.start {
-            blocks.push(Block { range: Range::new(at, range.start), slot: Slot::Open });
-        }
-        blocks.push(Block { range, slot: slot(row) });
-        at = range.end;
-    }
-    if at < within.end {
-        blocks.push(Block { range: Range::new(at, within.end), slot: Slot::Open });
-    }
-    blocks
-}
-
 /// A strip of a channel.
 pub(super) struct Strip {
     pub(super) name: String,
@@ -207,38 +185,14 @@ pub(super) struct Strip {
 /// The strip of a channel, in so many slots: of `asked`, or of all that is kept.
 pub(super) fn strip(app: &App, name: &str, asked: Option<Range>, slots: usize) -> Result<Strip> {
     let channel = app.channel(name)?;
-    let now = app.now();
-    let name = channel.name.to_string();
-    let status = status::status(&app.place, &[Channel::clone(&channel)], now)?.channels.pop();
-    let Some((status, all)) = status.and_then(|status| status.span.map(|span| (status, span))) else {
-        return Ok(Strip { name, span: None, picture: Picture::default() });
-    };
-    let grid = channel.grid.duration();
-    let span = bounded(asked.unwrap_or(all), grid)?;
-    let shelf = app.place.ledger.shelf(&name, span)?;
-    let all = Range::new(floor(all.start, grid), ceil(all.end, grid));
-    let picture = Picture::sampled(span, slots, &blocks(&shelf, span, all), &lanes(&status));
-    Ok(Strip { name, span: Some(span), picture })
+    let asked = asked.map(|asked| bounded(asked, channel.grid.duration())).transpose()?;
+    let model = status::calendar(&app.place, &channel, asked, app.now())?;
+    let blocks: Vec<Block> = model.days.into_iter().flat_map(|day| day.blocks).collect();
+    let picture = model.span.map(|span| Picture::sampled(span, slots, &blocks)).unwrap_or_default();
+    Ok(Strip { name: model.channel, span: model.span, picture })
 }
 
-fn lanes(status: &ChannelStatus) -> Lanes {
-    Lanes {
-        at_risk: status.at_risk.iter().map(|risk| risk.cell.range()).collect(),
-        held: status.holds.iter().filter(|hold| hold.in_force).map(|hold| hold.range).collect(),
-    }
-}
-
-/// How a row is shown.
-pub(super) fn slot(row: &Shelved) -> Slot {
-    match (row.state, row.stored) {
-        (State::Complete, _) => Slot::Archived,
-        (State::Lost, _) => Slot::Missing,
-        (State::Partial, _) | (State::Capturing | State::Failed, Some(_)) => Slot::Partial,
-        (State::Capturing | State::Failed, None) => Slot::Open,
-    }
-}
-
-fn facts(c: &ChannelStatus, now: Time) -> Vec<String> {
+fn facts(c: &Row, now: Time) -> Vec<String> {
     let mut facts = Vec::new();
     if let Some(span) = c.span {
         facts.push(format!("{} since {}", human_duration(span.duration()), moment(span.start)));
@@ -276,19 +230,19 @@ fn crumbs(path: &str, range: Range) -> Vec<Crumb> {
 }
 
 /// The cells one by one, if they are few.
-fn listed(path: &str, shelf: &[Shelved], within: Range, frame: &Frame) -> Vec<Listed> {
-    let inside: Vec<&Shelved> =
-        shelf.iter().filter(|row| !row.cell.range().intersect(within).is_empty()).collect();
-    // One alone is told in full.
-    if !(2..=LISTED).contains(&inside.len()) {
+fn listed(path: &str, blocks: &[Block], within: Range, frame: &Frame) -> Vec<Listed> {
+    let inside: Vec<&Block> =
+        blocks.iter().filter(|block| !block.range.intersect(within).is_empty()).collect();
+    // One alone is told in full; what was merged is no cell.
+    if !(2..=LISTED).contains(&inside.len()) || inside.iter().any(|block| block.cells > 1) {
         return Vec::new();
     }
-    let one = |row: &&Shelved| Listed {
-        when: stretch(row.cell.range()),
-        path: zoom(path, row.cell.range()),
-        mark: slot(row).into(),
-        bytes: if row.stored.is_some() { human_bytes(row.bytes) } else { String::new() },
-        job: row.job.map(|id| frame.to(&format!("/job/{id}"))),
+    let one = |block: &&Block| Listed {
+        when: stretch(block.range),
+        path: zoom(path, block.range),
+        mark: block.state.slot().into(),
+        bytes: if block.bytes > 0 { human_bytes(block.bytes) } else { String::new() },
+        job: block.job.map(|id| frame.to(&format!("/job/{id}"))),
     };
     inside.iter().map(one).collect()
 }
@@ -296,33 +250,6 @@ fn listed(path: &str, shelf: &[Shelved], within: Range, frame: &Frame) -> Vec<Li
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::Cell;
-
-    fn range(from: i64, to: i64) -> Range {
-        Range::new(Time::from_s(from), Time::from_s(to))
-    }
-
-    fn row(from: i64, to: i64, state: State) -> Shelved {
-        let cell = Cell::from_range(range(from, to));
-        Shelved { cell, state, stored: None, retry: false, bytes: 0, job: None }
-    }
-
-    #[test]
-    fn what_has_no_row_is_open_and_rows_that_overlap_are_shown_once() {
-        let shelf = [row(0, 10, State::Complete), row(5, 20, State::Lost), row(30, 40, State::Complete)];
-        let shown = blocks(&shelf, range(0, 60), range(0, 50));
-        let told: Vec<_> = shown.iter().map(|b| (b.range.start.s(), b.range.end.s(), b.slot)).collect();
-        assert_eq!(
-            told,
-            [
-                (0, 10, Slot::Archived),
-                (10, 20, Slot::Missing),
-                (20, 30, Slot::Open),
-                (30, 40, Slot::Archived),
-                (40, 50, Slot::Open)
-            ]
-        );
-    }
 
     #[test]
     fn the_way_down_names_the_day_and_the_hour() {

@@ -1,16 +1,12 @@
-//! What all pages share: the frame around them, with its links and assets, and how they are answered.
+//! What all pages share: the frame around them, with its links and assets, and how they are answered. What a browser may do with
+//! a page is said for all answers alike, by [`crate::http`]'s `armour`.
 
 use askama::Template;
-use http::HeaderName;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, VARY};
+use http::header::{CACHE_CONTROL, VARY};
 
 use super::assets;
 use crate::error::{Error, Kind, Result};
 use crate::http::{Answer, Base, Request};
-
-/// What a browser may load for a page: our own style sheet, script and pictures, and nothing that stands in the page itself.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
-                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The part of the site that a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,12 +67,5 @@ pub(super) fn answer(page: &impl Template) -> Result<Answer> {
     let html = page.render().map_err(|e| Error::new(Kind::Io, "make the page").caused_by(e))?;
     let answer = Answer::html(html).tagged().with_header(CACHE_CONTROL, "no-cache");
     // JSON is at the same paths.
-    Ok(guarded(answer.with_header(VARY, "Accept")))
-}
-
-/// An answer that a browser may show, and that may load nothing but what is ours.
-pub(super) fn guarded(answer: Answer) -> Answer {
-    let answer = answer.with_header(CONTENT_SECURITY_POLICY, POLICY);
-    let answer = answer.with_header(HeaderName::from_static("x-content-type-options"), "nosniff");
-    answer.with_header(HeaderName::from_static("referrer-policy"), "same-origin")
+    Ok(answer.with_header(VARY, "Accept"))
 }

@@ -1,19 +1,12 @@
-//! What a channel lacks or may lose, and what is held, as its page tells it: with the reason, and what can still be done.
+//! What a channel lacks or may lose, and what is held, as its page tells it.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::moments::{moment, stretch};
-use crate::error::Result;
-use crate::grid::Cell;
-use crate::http::App;
-use crate::ledger::{GapRow, Shelved, State};
+use super::moments::{ceil, floor, moment, stretch};
 use crate::plan;
-use crate::status::Held;
+use crate::status::{Held, Missing};
 use crate::time::{Range, Time, human_duration};
 use crate::words::{counted, human_bytes};
-
-/// So many gaps are listed.
-const MOST_GAPS: usize = 200;
 
 /// Media that is not there.
 pub(super) struct Gap {
@@ -22,7 +15,7 @@ pub(super) struct Gap {
     pub(super) length: String,
     pub(super) reason: String,
     /// What can still be done.
-    pub(super) fate: &'static str,
+    pub(super) prospect: String,
     /// The cells that it is in, for a link.
     pub(super) cells: Range,
 }
@@ -44,74 +37,30 @@ pub(super) struct Hold {
     pub(super) told: String,
 }
 
-/// The gaps within a span, the latest first, and how many more there are. What goes on from chunk to chunk, for the same reason and
-/// with the same prospect, is one gap; so is what several tracks lack at once.
-pub(super) fn gaps(app: &App, name: &str, within: Range, shelf: &[Shelved]) -> Result<(Vec<Gap>, usize)> {
-    let mut rows = app.place.ledger.gaps(name, within)?;
-    rows.retain(|row| row.gap.reason != crate::capture::BEFORE_THE_ARCHIVE);
-    let merged = merged(&rows, |cell| fate(shelf, cell));
-    let more = merged.len().saturating_sub(MOST_GAPS);
-    let gap = |hole: &Hole<'_>| Gap {
-        track: hole.tracks.join(", "),
-        when: stretch(hole.range),
-        length: human_duration(hole.range.duration()),
-        reason: hole.reason.to_owned(),
-        fate: hole.fate,
-        cells: hole.cells,
-    };
-    Ok((merged.iter().rev().take(MOST_GAPS).map(gap).collect(), more))
+/// What is missing within a span, the latest first. What several tracks lack at once is told once.
+pub(super) fn gaps(missing: &[Missing], within: Range, cell: Duration) -> Vec<Gap> {
+    let mut inside: Vec<&Missing> =
+        missing.iter().filter(|one| !one.range.intersect(within).is_empty()).collect();
+    let outage = |one: &Missing| (one.range, one.reason.clone(), one.prospect.text.clone());
+    // Stable: those of one outage come in the order of their tracks.
+    inside.sort_by_key(|one| outage(one));
+    let alike = inside.chunk_by(|a, b| outage(a) == outage(b));
+    let mut gaps: Vec<Gap> = alike.map(|alike| gap(alike, cell)).collect();
+    gaps.reverse();
+    gaps
 }
 
-/// Gaps that are told as one.
-#[derive(Debug, PartialEq, Eq)]
-struct Hole<'a> {
-    tracks: Vec<&'a str>,
-    range: Range,
-    /// From the start of the first cell that it is in to the end of the last.
-    cells: Range,
-    reason: &'a str,
-    fate: &'static str,
-}
-
-/// `rows` are by start, then track.
-fn merged(rows: &[GapRow], fate: impl Fn(Cell) -> &'static str) -> Vec<Hole<'_>> {
-    let mut of_tracks: BTreeMap<&str, Vec<Hole<'_>>> = BTreeMap::new();
-    for row in rows {
-        let (range, reason, fate) = (row.gap.range, row.gap.reason.as_str(), fate(row.cell));
-        let holes = of_tracks.entry(&row.gap.track).or_default();
-        match holes.last_mut() {
-            Some(last) if last.range.end == range.start && (last.reason, last.fate) == (reason, fate) => {
-                last.range.end = range.end;
-                last.cells.end = row.cell.end();
-            }
-            _ => {
-                let tracks = vec![row.gap.track.as_str()];
-                holes.push(Hole { tracks, range, cells: row.cell.range(), reason, fate });
-            }
-        }
-    }
-    let mut all: Vec<Hole<'_>> = of_tracks.into_values().flatten().collect();
-    // Stable: what is alike stays in the order of its tracks.
-    all.sort_by_key(|hole| (hole.range, hole.reason, hole.fate));
-    all.dedup_by(|next, hole| {
-        let alike = (next.range, next.reason, next.fate) == (hole.range, hole.reason, hole.fate);
-        if alike {
-            hole.tracks.append(&mut next.tracks);
-        }
-        alike
-    });
-    all
-}
-
-/// What can still be done about what a cell lacks.
-fn fate(shelf: &[Shelved], cell: Cell) -> &'static str {
-    let row = shelf.binary_search_by(|row| row.cell.cmp(&cell)).ok().map(|at| &shelf[at]);
-    match row.map(|row| (row.state, row.retry)) {
-        Some((State::Capturing, _)) => "being captured again now",
-        Some((_, true)) => "captured again by a later check, if the source has it by then",
-        Some((State::Lost, _)) => "nothing: the source no longer holds it",
-        Some(_) => "nothing: the source has no more of it",
-        None => "pruned",
+/// One gap of those that differ only in their tracks.
+fn gap(alike: &[&Missing], cell: Duration) -> Gap {
+    let one = alike[0];
+    let tracks: Option<Vec<&str>> = alike.iter().map(|one| one.track.as_deref()).collect();
+    Gap {
+        track: tracks.map_or("all".to_owned(), |tracks| tracks.join(", ")),
+        when: stretch(one.range),
+        length: human_duration(one.range.duration()),
+        reason: one.reason.clone(),
+        prospect: one.prospect.text.clone(),
+        cells: Range::new(floor(one.range.start, cell), ceil(one.range.end, cell)),
     }
 }
 
@@ -145,43 +94,29 @@ impl Hold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger;
+    use crate::grid::Cell;
+    use crate::status::Prospect;
 
-    fn row(track: &str, from: i64, to: i64, cell: i64, reason: &str) -> GapRow {
-        let at = |from, to| Range::new(Time::from_s(from), Time::from_s(to));
-        let gap = ledger::Gap { track: track.to_owned(), range: at(from, to), reason: reason.to_owned() };
-        GapRow { cell: Cell::from_range(at(cell, cell + 10)), gap, recorded: Time::EPOCH }
+    fn missing(track: &str, from: i64, to: i64) -> Missing {
+        let range = Range::new(Time::from_s(from), Time::from_s(to));
+        Missing {
+            range,
+            track: Some(track.to_owned()),
+            reason: "expired".to_owned(),
+            cell: Cell::from_range(range),
+            cells: 1,
+            recorded: None,
+            prospect: Prospect { text: "nothing".to_owned(), hope: false, until: None },
+        }
     }
 
     #[test]
-    fn an_outage_is_one_gap_however_many_chunks_and_tracks_it_goes_through() {
-        let rows = [
-            row("audio", 0, 10, 0, "gone"),
-            row("video", 0, 10, 0, "gone"),
-            row("audio", 10, 14, 10, "gone"),
-            row("video", 10, 14, 10, "gone"),
-            row("video", 14, 16, 10, "404"),
-            row("audio", 20, 21, 20, "gone"),
-        ];
-        let merged = merged(&rows, |_| "nothing");
-        let told: Vec<_> = merged
-            .iter()
-            .map(|h| (h.tracks.join(" "), h.range.start.s(), h.range.end.s(), h.cells.end.s()))
-            .collect();
-        assert_eq!(
-            told,
-            [
-                ("audio video".to_owned(), 0, 14, 20),
-                ("video".to_owned(), 14, 16, 20),
-                ("audio".to_owned(), 20, 21, 30)
-            ]
-        );
-    }
-
-    #[test]
-    fn what_may_still_be_had_is_not_told_as_lost() {
-        let rows = [row("video", 0, 10, 0, "404"), row("video", 10, 20, 10, "404")];
-        let fates = |cell: Cell| if cell.start() == Time::EPOCH { "lost" } else { "tried again" };
-        assert_eq!(merged(&rows, fates).len(), 2);
+    fn an_outage_of_all_tracks_is_told_once_and_the_latest_comes_first() {
+        let all = [missing("audio", 0, 10), missing("video", 0, 10), missing("audio", 20, 30)];
+        let within = Range::new(Time::from_s(0), Time::from_s(60));
+        let of = |within| gaps(&all, within, Duration::from_secs(10));
+        let told: Vec<_> = of(within).into_iter().map(|gap| (gap.track, gap.cells.start.s())).collect();
+        assert_eq!(told, [("audio".to_owned(), 20), ("audio, video".to_owned(), 0)]);
+        assert_eq!(of(Range::new(Time::from_s(10), Time::from_s(20))).len(), 0);
     }
 }

@@ -10,7 +10,6 @@
 
 mod apidocs;
 mod assets;
-mod attention;
 mod calendar;
 mod cell;
 mod channel;
@@ -24,6 +23,7 @@ mod missing;
 mod moments;
 mod overview;
 mod picture;
+mod points;
 mod refused;
 #[cfg(test)]
 mod tests;
@@ -45,7 +45,8 @@ pub(super) fn routes(to: &mut Routes) {
     to.add(Method::GET, "/assets/{file}", Style::Plain, Access::Open, assets::asset);
     to.add(Method::GET, "/", Style::Page, Access::Read, overview);
     to.add(Method::GET, "/channel/{name}/cell", Style::Page, Access::Read, cell::cell);
-    to.add(Method::GET, "/channel/{name}/coverage.svg", Style::Plain, Access::Read, coverage::coverage);
+    to.add(Method::GET, "/channel/{name}/coverage.svg", Style::Plain, Access::Read, coverage::coverage)
+        .shared();
 }
 
 /// Makes a page on a thread that may wait: for the ledger, and for the disk that it is on.

@@ -4,24 +4,26 @@ use std::sync::Arc;
 
 use askama::Template;
 
-use super::attention::{self, Level, Point};
 use super::frame::{self, Frame, Part};
 use super::picture::{Mark, Picture};
+use super::points::{Point, class, points};
 use super::{blocking, colour};
-use crate::channel::Channel;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::http::{Answer, App, Loaded, Refusal, Request};
-use crate::status::{self, ChannelStatus, Job, Slot, Status};
-use crate::time::{Range, Time, human_duration};
+use crate::status::{self, Overview, Severity, Slot};
+use crate::time::{Time, human_duration};
 use crate::words::{counted, human_bytes};
+
+/// How many slots a strip has: a bit more than half an hour of a week each, and two pixels on most screens.
+const SLOTS: usize = 288;
+/// So many sentences of a channel are shown.
+const MOST_POINTS: usize = 3;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct Page {
     frame: Frame,
     sum: String,
-    /// What concerns every channel.
-    troubles: Vec<Point>,
     rows: Vec<Row>,
     unusable: Vec<Unusable>,
     /// The configuration folder.
@@ -35,7 +37,8 @@ pub(super) struct Row {
     enabled: bool,
     /// How long its archive is.
     kept: String,
-    level: Level,
+    /// How much it matters, for the style sheet.
+    class: &'static str,
     points: Vec<Point>,
     slots: usize,
     picture: Picture,
@@ -62,44 +65,38 @@ struct Unusable {
 /// `GET /` and `GET /channel/`, for browsers.
 pub(in crate::http) async fn overview(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     blocking(move || {
-        let (loaded, now) = (app.channels()?, app.now());
-        let channels: Vec<Channel> = loaded.channels.iter().map(|c| Channel::clone(c)).collect();
-        let status = status::status(&app.place, &channels, now)?;
-        let jobs = channels.iter().map(|channel| {
-            Ok(status::jobs(&app.place, &[channel.name.as_str().to_owned()], 1)?.into_iter().next())
-        });
-        let jobs: Vec<Option<Job>> = jobs.collect::<Result<_>>()?;
+        let loaded = app.channels()?;
+        let overview = app.overviews.at(&app.place, &loaded.channels, SLOTS, app.now())?;
         let folder = app.configuration.folder().display().to_string();
-        Ok(frame::answer(&page(&request, &status, &jobs, &loaded, folder))?)
+        Ok(frame::answer(&page(&request, &overview, &loaded, folder))?)
     })
     .await
 }
 
-fn page(request: &Request, status: &Status, jobs: &[Option<Job>], loaded: &Loaded, folder: String) -> Page {
-    let rows = status.channels.iter().zip(jobs).map(|(channel, job)| row(channel, job.as_ref(), status.now));
-    let mut rows: Vec<Row> = rows.collect();
-    // Stable: channels that are equally well stay in the order of their names.
-    rows.sort_by_key(|row| (!row.enabled, std::cmp::Reverse(row.level)));
-    let (chunks, bytes) = status.channels.iter().fold((0, 0), |(chunks, bytes), c| {
+fn page(request: &Request, overview: &Overview, loaded: &Loaded, folder: String) -> Page {
+    let mut channels: Vec<&status::Row> = overview.channels.iter().collect();
+    channels.sort_by(|a, b| (!a.enabled, a.need()).cmp(&(!b.enabled, b.need())));
+    let rows: Vec<Row> = channels.iter().map(|channel| row(channel, overview.now)).collect();
+    let (chunks, bytes) = channels.iter().fold((0, 0), |(chunks, bytes), c| {
         (chunks + c.counts.complete + c.counts.partial, bytes + c.counts.bytes)
     });
-    let concerned = rows.iter().filter(|row| row.level >= Level::Warn).count();
+    let worst = |channel: &&&status::Row| channel.attention.first().map(|one| one.severity);
+    let concerned = channels.iter().filter(|c| c.enabled && worst(c) >= Some(Severity::Warning)).count();
     let well = match concerned {
         0 => "all is well".to_owned(),
         1 => "1 needs attention".to_owned(),
         n => format!("{n} need attention"),
     };
     let sum = format!(
-        "{}, {well} · {} in {} · {}",
+        "{}, {well} · {} in {} · as of {}",
         counted(rows.len() as u64, "channel"),
         human_bytes(bytes),
         counted(chunks, "chunk"),
-        status.now.time_of_day()
+        overview.now.time_of_day()
     );
     Page {
         frame: Frame::new(request, Part::Channels, "Channels"),
         sum,
-        troubles: status.low_space.iter().map(attention::of_space).collect(),
         rows,
         unusable: loaded.unusable.iter().map(unusable).collect(),
         folder,
@@ -111,37 +108,24 @@ fn unusable(error: &Error) -> Unusable {
 }
 
 /// A channel as a row.
-fn row(c: &ChannelStatus, job: Option<&Job>, now: Time) -> Row {
-    let mut points = attention::of_channel(c, now);
-    let level = points.first().map_or(Level::Fine, |point| point.level);
+fn row(c: &status::Row, now: Time) -> Row {
+    let mut points = points(&c.attention);
     // A row is for a glance: the channel's page tells everything.
-    points.truncate(3);
-    let mut picture = Picture::of_slots(&c.strip);
-    if let Some(span) = c.span {
-        let within = |range: Range| slots_of(range, span, c.strip.len());
-        for hold in c.holds.iter().filter(|hold| hold.in_force) {
-            let (from, to) = within(hold.range);
-            picture.bar(Mark::Held, from, to);
-        }
-        for risk in &c.at_risk {
-            let (from, to) = within(risk.cell.range());
-            picture.bar(Mark::Risk, from, to);
-        }
-    }
+    points.truncate(MOST_POINTS);
     let ago = |at: Time| format!("{} ago", human_duration(now.floor_s().since(at)));
     Row {
         name: c.name.clone(),
         path: format!("/channel/{}", c.name),
         enabled: c.enabled,
         kept: c.span.map(|span| human_duration(span.duration())).unwrap_or_default(),
-        level,
+        class: c.attention.first().map_or("fine", |one| class(one.severity)),
         points,
         slots: c.strip.len(),
-        picture,
+        picture: Picture::of_patches(&c.strip),
         told: told(c),
         lag: c.lag_s.map_or("–".to_owned(), |s| human_duration(std::time::Duration::from_secs(s))),
         last_chunk: c.last_chunk.map_or("–".to_owned(), |cell| ago(cell.end())),
-        job: job.map(|job| LastJob {
+        job: c.last_job.as_ref().map(|job| LastJob {
             outcome: job.outcome.to_string(),
             colour: colour(job.outcome),
             path: format!("/job/{}", job.id),
@@ -150,21 +134,10 @@ fn row(c: &ChannelStatus, job: Option<&Job>, now: Time) -> Row {
     }
 }
 
-/// The slots that `range` touches, of `count` in `span`.
-fn slots_of(range: Range, span: Range, count: usize) -> (u64, u64) {
-    let inside = range.intersect(span);
-    let length = span.duration().as_nanos().max(1);
-    if inside.is_empty() {
-        return (0, 0);
-    }
-    let at = |at: Time| at.since(span.start).as_nanos() * count as u128;
-    let slot = |n: u128| u64::try_from(n).unwrap_or(u64::MAX);
-    (slot(at(inside.start) / length), slot(at(inside.end).div_ceil(length)))
-}
-
 /// A strip in words, for those who do not see it.
-fn told(c: &ChannelStatus) -> String {
-    let part = |slot: Slot| c.strip.iter().filter(|s| **s == slot).count() * 100 / c.strip.len().max(1);
+fn told(c: &status::Row) -> String {
+    let part =
+        |slot: Slot| c.strip.iter().filter(|patch| patch.state == slot).count() * 100 / c.strip.len().max(1);
     let all = [Slot::Archived, Slot::Partial, Slot::Missing, Slot::Open];
     let parts = all.iter().filter(|slot| part(**slot) > 0);
     let parts: Vec<String> =

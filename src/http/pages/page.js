@@ -90,7 +90,10 @@ async function load(details) {
 
 // ---- The calendar.
 
-const WORDS = { archived: "archived", partial: "with gaps", missing: "missing", open: "not yet archived" };
+const WORDS = {
+  archived: "archived", partial: "with gaps", missing: "missing", open: "not yet archived",
+  capturing: "being captured", failed: "failed, and tried again",
+};
 const iso = (s) => new Date(s * 1000).toISOString().replace(".000Z", "Z");
 const told = (s) => iso(s).replace("T", " ").replace("Z", "");
 
@@ -151,6 +154,7 @@ function calendar() {
 
   // -- What is said of it.
   const tell = one("#tell");
+  const idle = tell.textContent;
   function say(s, gist) {
     const word = gist ?? WORDS[runAt(s)?.[2]] ?? "nothing";
     if (!gist) rest(s);
@@ -258,7 +262,13 @@ function calendar() {
     choose(begun ? state.anchor : s, s);
     if (!begun) detail(s);
   });
-  root.addEventListener("pointerleave", () => { if (!state.dragging && state.head !== null) say(state.head); });
+  root.addEventListener("pointerleave", () => {
+    if (state.dragging) return;
+    clearTimeout(resting);
+    rested = null;
+    if (state.head !== null) say(state.head);
+    else tell.textContent = idle;
+  });
 
   // -- Keys.
   const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
@@ -284,7 +294,7 @@ function calendar() {
   function clear() {
     Object.assign(state, { anchor: null, head: null });
     draw();
-    tell.textContent = "";
+    tell.textContent = idle;
     offer(null);
   }
 

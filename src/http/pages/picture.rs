@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::status::Slot;
+use crate::status::{Block, Patch, Slot};
 use crate::time::Range;
 
 /// What a bar says.
@@ -86,20 +86,6 @@ impl From<Slot> for Mark {
     }
 }
 
-/// How a stretch stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Block {
-    pub(super) range: Range,
-    pub(super) slot: Slot,
-}
-
-/// What lies above and below the bars.
-#[derive(Debug, Default)]
-pub(super) struct Lanes {
-    pub(super) at_risk: Vec<Range>,
-    pub(super) held: Vec<Range>,
-}
-
 /// A picture in the making. Its width is in whatever unit the bars are: slots, or seconds.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Picture {
@@ -108,43 +94,41 @@ pub(super) struct Picture {
 
 impl Picture {
     /// A strip of slots, of equal width.
-    pub(super) fn of_slots(slots: &[Slot]) -> Picture {
+    pub(super) fn of_patches(patches: &[Patch]) -> Picture {
         let mut picture = Picture::default();
-        let mut at = 0;
-        for run in slots.chunk_by(|a, b| a == b) {
-            let end = at + run.len() as u64;
-            picture.bar(run[0].into(), at, end);
-            at = end;
-        }
+        picture.runs(patches.iter().map(|patch| Some(patch.state.into())));
+        picture.runs(patches.iter().map(|patch| patch.held.then_some(Mark::Held)));
+        picture.runs(patches.iter().map(|patch| patch.at_risk.then_some(Mark::Risk)));
         picture
     }
 
     /// A strip of `span` in so many slots, each as good as the worst that is in it: what is missing for a moment of a week shows.
-    pub(super) fn sampled(span: Range, slots: usize, blocks: &[Block], lanes: &Lanes) -> Picture {
+    pub(super) fn sampled(span: Range, slots: usize, blocks: &[Block]) -> Picture {
         let length = span.duration().as_nanos();
         let at = |n: usize| {
             let offset = length * n as u128 / slots.max(1) as u128;
             span.start.offset_ns(i64::try_from(offset).unwrap_or(i64::MAX))
         };
-        let parts: Vec<Range> = (0..slots).map(|n| Range::new(at(n), at(n + 1))).collect();
+        let parts: Vec<&[Block]> = (0..slots).map(|n| inside(Range::new(at(n), at(n + 1)), blocks)).collect();
+        let any = |part: &[Block], is: fn(&Block) -> bool, mark| part.iter().any(is).then_some(mark);
         let mut picture = Picture::default();
-        let shades: Vec<Option<Slot>> = parts.iter().map(|part| worst(*part, blocks)).collect();
+        picture.runs(parts.iter().map(|part| worst(part).map(Mark::from)));
+        picture.runs(parts.iter().map(|part| any(part, |block| block.held, Mark::Held)));
+        picture.runs(parts.iter().map(|part| any(part, |block| block.deadline.is_some(), Mark::Risk)));
+        picture
+    }
+
+    /// Draws a mark a slot; neighbours of one kind are one bar.
+    fn runs(&mut self, marks: impl Iterator<Item = Option<Mark>>) {
+        let marks: Vec<Option<Mark>> = marks.collect();
         let mut start = 0;
-        for run in shades.chunk_by(|a, b| a == b) {
+        for run in marks.chunk_by(|a, b| a == b) {
             let end = start + run.len() as u64;
-            if let Some(slot) = run[0] {
-                picture.bar(slot.into(), start, end);
+            if let Some(mark) = run[0] {
+                self.bar(mark, start, end);
             }
             start = end;
         }
-        for (mark, ranges) in [(Mark::Risk, &lanes.at_risk), (Mark::Held, &lanes.held)] {
-            for range in ranges {
-                let first = parts.partition_point(|part| part.end <= range.start);
-                let last = parts.partition_point(|part| part.start < range.end);
-                picture.bar(mark, first as u64, last as u64);
-            }
-        }
-        picture
     }
 
     /// Draws a bar. What ends before it begins is not drawn.
@@ -164,44 +148,71 @@ impl Picture {
     }
 }
 
-/// The worst within `part`; missing is only what is missing altogether. `None` where nothing is said of any of it.
-fn worst(part: Range, blocks: &[Block]) -> Option<Slot> {
+/// The blocks that touch `part`.
+fn inside(part: Range, blocks: &[Block]) -> &[Block] {
     let from = blocks.partition_point(|block| block.range.end <= part.start);
-    let inside = blocks[from..].iter().take_while(|block| block.range.start < part.end);
-    let (worst, best) = (inside.clone().map(|b| b.slot).max()?, inside.map(|b| b.slot).min());
-    match worst {
-        Slot::Missing if best != Some(Slot::Missing) => Some(Slot::Partial),
-        worst => Some(worst),
+    let to = blocks.partition_point(|block| block.range.start < part.end);
+    blocks.get(from..to).unwrap_or_default()
+}
+
+/// The worst of them; missing is only what is missing altogether. `None` where nothing is said.
+fn worst(blocks: &[Block]) -> Option<Slot> {
+    let slots = blocks.iter().map(|block| block.state.slot());
+    match (slots.clone().max()?, slots.min()) {
+        (Slot::Missing, best) if best != Some(Slot::Missing) => Some(Slot::Partial),
+        (worst, _) => Some(worst),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::Look;
     use crate::time::Time;
 
     #[test]
     fn neighbours_of_one_kind_are_one_bar_and_each_mark_is_one_path() {
         use Slot::{Archived as A, Missing as M, Open as O};
-        let picture = Picture::of_slots(&[A, A, M, A, O]);
+        let patch = |(n, state)| Patch { state, held: n < 2, at_risk: false };
+        let patches: Vec<Patch> = [A, A, M, A, O].into_iter().enumerate().map(patch).collect();
+        let picture = Picture::of_patches(&patches);
         let paths: Vec<_> = picture.paths().collect();
-        assert_eq!(paths[0], (Mark::Archived, "M0 6h2v20h-2zM3 6h1v20h-1z"));
-        assert_eq!(paths[1], (Mark::Missing, "M2 6h1v6h-1zM2 20h1v6h-1z"));
-        assert_eq!((paths[2], paths.len()), ((Mark::Open, "M4 24h1v2h-1z"), 3));
+        assert_eq!(
+            paths,
+            [
+                (Mark::Archived, "M0 6h2v20h-2zM3 6h1v20h-1z"),
+                (Mark::Missing, "M2 6h1v6h-1zM2 20h1v6h-1z"),
+                (Mark::Open, "M4 24h1v2h-1z"),
+                (Mark::Held, "M0 28h2v4h-2z")
+            ]
+        );
     }
 
     #[test]
     fn one_lost_chunk_of_a_week_shows_and_what_is_held_or_at_risk_lies_beside_it() {
         let range = |from, to| Range::new(Time::from_s(from), Time::from_s(to));
-        let blocks = [(0, 300, Slot::Archived), (300, 600, Slot::Missing), (600, 9_000, Slot::Archived)];
-        let blocks = blocks.map(|(from, to, slot)| Block { range: range(from, to), slot });
-        let lanes = Lanes { at_risk: vec![range(8_900, 9_200)], held: vec![range(-5, 100)] };
-        let picture = Picture::sampled(range(0, 10_000), 10, &blocks, &lanes);
+        let block = |from, to, state| Block {
+            range: range(from, to),
+            state,
+            held: from == 0,
+            deadline: (from == 8_900).then_some(Time::EPOCH),
+            cells: 1,
+            bytes: 0,
+            job: None,
+            reason: None,
+        };
+        let blocks = [
+            block(0, 300, Look::Archived),
+            block(300, 600, Look::Missing),
+            block(600, 8_900, Look::Archived),
+            block(8_900, 9_200, Look::Archived),
+        ];
+        let picture = Picture::sampled(range(0, 10_000), 10, &blocks);
         let paths: Vec<_> = picture.paths().collect();
         assert_eq!(
             paths,
             [
-                (Mark::Archived, "M1 6h8v20h-8z"),
+                (Mark::Archived, "M1 6h9v20h-9z"),
                 (Mark::Partial, "M0 16h1v10h-1z"),
                 (Mark::Risk, "M8 0h2v4h-2z"),
                 (Mark::Held, "M0 28h1v4h-1z")
