@@ -5,8 +5,10 @@
 //! strict content security policy forbids, and nothing comes from elsewhere. A page shows values that the lines below make;
 //! what is decided here is only how to say it.
 //!
-//! JSON for the same paths is the API's: its handlers call those here where a browser asks.
+//! The paths of channels, jobs and the description of the API have JSON, too, and are the API's: its handlers call those here
+//! where a browser asks.
 
+mod apidocs;
 mod assets;
 mod calendar;
 mod cell;
@@ -26,14 +28,16 @@ mod refused;
 #[cfg(test)]
 mod tests;
 
-use http::Method;
+use http::header::LOCATION;
+use http::{Method, StatusCode};
 
+pub(super) use apidocs::apidocs;
 pub(super) use channel::channel;
 pub(super) use jobs::{job, jobs};
 pub(super) use overview::overview;
 pub(super) use refused::refused;
 
-use super::{Access, Answer, Refusal, Routes, Style};
+use super::{Access, Answer, Refusal, Request, Routes, Style};
 use crate::error::{Error, Kind};
 use crate::ledger::Outcome;
 
@@ -41,13 +45,15 @@ use crate::ledger::Outcome;
 pub(super) fn routes(to: &mut Routes) {
     to.add(Method::GET, "/assets/{file}", Style::Plain, Access::Open, assets::asset);
     to.add(Method::GET, "/", Style::Page, Access::Read, overview);
-    to.add(Method::GET, "/channel/", Style::Page, Access::Read, overview);
-    to.add(Method::GET, "/channel/{name}", Style::Page, Access::Read, channel);
     to.add(Method::GET, "/channel/{name}/cell", Style::Page, Access::Read, cell::cell);
+    // A wiki is another site.
     to.add(Method::GET, "/channel/{name}/coverage.svg", Style::Plain, Access::Read, coverage::coverage)
         .shared();
-    to.add(Method::GET, "/job/", Style::Page, Access::Read, jobs);
-    to.add(Method::GET, "/job/{id}", Style::Page, Access::Read, job);
+}
+
+/// Sends a browser on to the page that shows what it asks for: `path`, in which names are known to be plain.
+pub(super) fn part_of(request: &Request, path: &str) -> Answer {
+    Answer::empty(StatusCode::SEE_OTHER).with_header(LOCATION, request.base.path(path))
 }
 
 /// Makes a page on a thread that may wait: for the ledger, and for the disk that it is on.

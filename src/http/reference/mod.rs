@@ -1,7 +1,7 @@
 //! The API of the reference, for its clients: the same paths, fields and answers, at `/` and below `/api`.
 //!
-//! What its HTML pages show is [`super`]'s other business; where both have one path, who asks for JSON gets JSON. Better ways to
-//! ask the same, and everything more, are in `v1`.
+//! Some of its paths are pages for whoever does not ask for JSON: there its handlers call `pages`. Better ways to ask the same,
+//! and everything more, are in `v1`.
 
 pub(super) mod archive;
 pub(super) mod channel;
