@@ -66,7 +66,8 @@
 //! 7. Each segment is in exactly one chunk: the one whose cell holds its start (exact rational comparison). Joined chunks
 //!    have no hole and no overlap.
 //!    Tests: `dash_by_time_is_archived_whole_and_asked_once_when_nothing_is_new`, `cells_tile_any_range`,
-//!    `a_tick_before_a_cell_is_not_in_it_however_fine_the_tick`, `where_chunks_overlap_no_media_comes_twice`.
+//!    `a_tick_before_a_cell_is_not_in_it_however_fine_the_tick`, `where_chunks_overlap_no_media_comes_twice`,
+//!    `every_fragment_that_is_asked_for_comes_once_and_no_other`, `joined_clips_have_the_fragments_of_the_whole`.
 //! 8. Every decision takes `now` as an argument.
 //!    Tests: `the_code_keeps_to_the_map_and_to_its_rules`,
 //!    `a_host_whose_clock_is_wrong_archives_by_the_clock_of_the_source`; clippy refuses a clock that is read elsewhere.

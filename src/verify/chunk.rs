@@ -70,17 +70,20 @@ fn index_of(
         Ok(kept) => kept,
         Err(e) => return Ok(Err(e.to_string())),
     };
-    // The file knows its own numbers of tracks; the ledger also their ids.
-    let mut as_in_file = kept.clone();
-    as_in_file.number(|file_track_id| file_track_id);
-    let mut in_file = contents.index.clone();
-    // What was not kept when it was written is not wrong.
-    in_file.forget_as(&as_in_file);
-    Ok(if as_in_file == in_file {
+    Ok(if says_the_same(&kept, &contents.index) {
         Ok(kept)
     } else {
         Err("its fragments are not those of the ledger's index".to_owned())
     })
+}
+
+fn says_the_same(kept: &Index, in_file: &Index) -> bool {
+    // The file knows its own numbers of tracks; the ledger also their ids.
+    let (mut kept, mut in_file) = (kept.clone(), in_file.clone());
+    kept.number(|file_track_id| file_track_id);
+    // What was not kept when it was written is not wrong.
+    in_file.forget_as(&kept);
+    kept == in_file
 }
 
 /// Says so if a track of a file begins so far from the cell that it is another time's.
@@ -213,7 +216,7 @@ fn broken(before: &Index, index: &Index) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::IndexEntry;
+    use crate::media::{IndexEntry, Traits};
     use crate::time::Timescale;
 
     /// Fragments of one track that begin at these ticks and last 100 each; 50 a second.
@@ -248,6 +251,21 @@ mod tests {
         let mut none_of_ours = index(1, &[900]);
         none_of_ours.number(|_| 0);
         assert_eq!(broken(&before, &none_of_ours), None);
+    }
+
+    #[test]
+    fn an_index_from_before_traits_were_kept_is_not_wrong_and_one_with_other_traits_is() {
+        let mut in_file = index(1, &[0, 100]);
+        in_file.tracks[0].traits = Some(Traits { samples: 100, ..Traits::default() });
+        let mut kept = in_file.clone();
+        kept.number(|_| 9);
+        assert!(says_the_same(&kept, &in_file));
+        kept.tracks[0].traits = Some(Traits { samples: 99, ..Traits::default() });
+        assert!(!says_the_same(&kept, &in_file));
+        kept.tracks[0].traits = None;
+        assert!(says_the_same(&kept, &in_file));
+        kept.tracks[0].fragments[1].size = 2;
+        assert!(!says_the_same(&kept, &in_file));
     }
 
     #[test]
