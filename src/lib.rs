@@ -85,6 +85,8 @@
 //!     `the_licence_and_the_secrets_of_urls_are_in_no_line`,
 //!     `the_file_is_there_after_a_check_that_failed_and_others_can_read_it_and_it_has_no_secret`,
 //!     `a_bucket_that_does_not_let_us_in_is_told_with_a_remedy_and_without_the_keys`,
+//!     `what_makes_no_sense_is_refused_and_nothing_is_written_and_no_secret_is_said`,
+//!     `channels_are_shown_without_secrets_switched_and_removed`,
 //!     `what_the_program_says_when_it_fails_is_answered_without_secrets`,
 //!     `the_keys_of_a_bucket_are_on_the_command_line_only_where_the_channel_says_so`.
 //! 12. Memory does not grow with chunk length, bitrate, archive size or the number of channels.

@@ -5,14 +5,15 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use http::Method;
+use serde_json::{Value, json};
+use utoipa::openapi::Components;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Components, Server};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    Access, Answer, App, Refusal, Request, Routes, Style, chunk, health, ism, metrics, reference, smil, v1,
+    Access, Answer, App, Refusal, Request, Routes, Style, chunk, health, ism, metrics, pages, reference,
+    smil, v1,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -46,6 +47,7 @@ const PATH: &str = "/api/openapi.json";
         v1::channels::change,
         v1::channels::remove,
         v1::chunks::all,
+        v1::chunks::one,
         v1::gaps::all,
         v1::jobs::all,
         v1::jobs::one,
@@ -99,31 +101,42 @@ pub(super) fn openapi() -> utoipa::openapi::OpenApi {
 /// The routes of this file.
 pub(super) fn routes(to: &mut Routes) {
     to.add(Method::GET, PATH, Style::V1, Access::Read, document);
+    to.add_both(Method::GET, "/apidocs", Style::Page, Access::Read, page);
+    to.add_both(Method::GET, "/apidocs/", Style::Page, Access::Read, page);
 }
 
 /// This description
 #[utoipa::path(get, path = "/api/openapi.json", tag = "monitoring", operation_id = "openapi", responses(
-    (status = 200, description = "OpenAPI 3.1", body = serde_json::Value),
+    (status = 200, description = "OpenAPI 3.1", body = Value),
 ))]
 async fn document(_app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     // Below a path prefix every path is below it.
+    let mut described = described()?.as_ref().clone();
     let prefix = request.base.path("");
-    if prefix.is_empty() {
-        static TEXT: OnceLock<Option<Bytes>> = OnceLock::new();
-        let text = TEXT.get_or_init(|| openapi().to_json().ok().map(Bytes::from)).clone();
-        let text = text.ok_or_else(|| Error::new(Kind::Io, "make the description of the API"))?;
-        return Ok(Answer::bytes("application/json", text).tagged());
+    if !prefix.is_empty() {
+        described["servers"] = json!([{ "url": prefix }]);
     }
-    let mut described = openapi();
-    described.servers = Some(vec![Server::new(prefix)]);
     Ok(Answer::json(&described)?.tagged())
+}
+
+/// The description for people, who may ask for JSON here, too.
+async fn page(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
+    if request.prefers_json() {
+        return document(app, request).await;
+    }
+    Ok(pages::apidocs(&request, described()?.as_ref())?.tagged())
+}
+
+/// The description, made once.
+fn described() -> Result<Arc<Value>> {
+    static MADE: OnceLock<Option<Arc<Value>>> = OnceLock::new();
+    let made = MADE.get_or_init(|| serde_json::to_value(openapi()).ok().map(Arc::new)).clone();
+    made.ok_or_else(|| Error::new(Kind::Io, "make the description of the API"))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use serde_json::Value;
 
     use super::*;
 

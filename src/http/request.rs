@@ -61,6 +61,24 @@ impl Request {
         self.takes("application/json")
     }
 
+    /// True if the client would rather have JSON than a page: it names JSON, and no HTML that it likes as much.
+    pub fn prefers_json(&self) -> bool {
+        self.likes("application/json") > self.likes("text/html")
+    }
+
+    /// How much the client likes a type that it names, from 0 to 1000 (RFC 9110 §12.4.2); 0 for one that it does not name.
+    fn likes(&self, media_type: &str) -> u32 {
+        let values = self.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let quality = |part: &str| {
+            let mut words = part.split(';').map(str::trim);
+            let is_it = words.next().is_some_and(|name| name.eq_ignore_ascii_case(media_type));
+            let said = words.find_map(|word| word.strip_prefix("q=").or(word.strip_prefix("Q=")));
+            let parts = said.map_or(1.0, |q| q.parse::<f32>().unwrap_or(1.0)).clamp(0.0, 1.0);
+            is_it.then_some((parts * 1_000.0) as u32)
+        };
+        values.flat_map(|value| value.split(',')).filter_map(quality).max().unwrap_or(0)
+    }
+
     /// True if the body is said to be JSON.
     pub fn is_json(&self) -> bool {
         let said = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -1,13 +1,14 @@
 //! The blocks of one row of a calendar: its cells, and where there are too many for a picture, what stands alike in one.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::strip::Slot;
 use crate::ledger::{JobId, State};
 use crate::time::{Range, Time};
 
 /// How a cell stands, as pictures tell it. Later ones outweigh earlier ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Look {
     /// Its chunk is stored, whole.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::blocks::Look;
 use super::missing::{Missing, Sources, missing};
-use super::prospect::Circumstances;
+use super::prospect::{Circumstances, Lacking, Prospect, prospect};
 use super::{Job, Seen, is_shown, job, low_space, oldest};
 use crate::capture::Workplace;
 use crate::channel::Channel;
@@ -18,7 +19,7 @@ use crate::store::Digest;
 use crate::time::{MediaTime, Range, Ranges, Time};
 
 /// A cell.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct CellStatus {
     /// Its channel.
     pub channel: String,
@@ -51,7 +52,8 @@ pub struct CellStatus {
 }
 
 /// A chunk that is stored.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = StoredChunk)]
 pub struct Chunk {
     /// Its key in the channel's store.
     pub key: String,
@@ -66,7 +68,7 @@ pub struct Chunk {
 }
 
 /// A track of a chunk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TrackStatus {
     /// Its track id in every chunk of the channel.
     pub id: u32,
@@ -95,14 +97,10 @@ pub fn cell(place: &Workplace, channel: &Channel, cell: Cell, now: Time) -> Resu
     let row = ledger.cell(name, cell)?;
     let mut gaps = ledger.gaps(name, cell.range())?;
     gaps.retain(|row| row.cell == cell && is_shown(row));
-    let seen = Seen::read(ledger, name)?;
-    let oldest = oldest(channel, ledger.pruned(name)?, now);
-    let at_risk = seen.at_risk(ledger, name, oldest)?;
+    let (seen, circumstances) = circumstances(place, channel, now)?;
+    let at_risk = seen.at_risk(ledger, name, circumstances.oldest)?;
     let mut shelf = ledger.shelf(name, cell.range())?;
     shelf.retain(|shelved: &Shelved| shelved.cell == cell);
-    let low = low_space(place, [channel]);
-    let folder = low.first().map(|low| low.folder.display().to_string());
-    let circumstances = Circumstances::new(channel, &seen, oldest, folder.as_deref(), now);
     let open = [cell.range()];
     let open = if row.is_none() { &open[..] } else { &[] };
     let sources = Sources { gaps: &gaps, shelf: &shelf, open };
@@ -127,12 +125,51 @@ pub fn cell(place: &Workplace, channel: &Channel, cell: Cell, now: Time) -> Resu
     })
 }
 
+/// What the last check saw of a channel, and what bears on what can be done.
+fn circumstances(place: &Workplace, channel: &Channel, now: Time) -> Result<(Seen, Circumstances)> {
+    let (ledger, name) = (place.ledger.as_ref(), channel.name.as_str());
+    let seen = Seen::read(ledger, name)?;
+    let oldest = oldest(channel, ledger.pruned(name)?, now);
+    let low = low_space(place, [channel]);
+    let folder = low.first().map(|low| low.folder.display().to_string());
+    let circumstances = Circumstances::new(channel, &seen, oldest, folder.as_deref(), now);
+    Ok((seen, circumstances))
+}
+
+/// What can still be done about what cells of one channel lack.
+pub struct Prospects(Circumstances);
+
+impl Prospects {
+    /// As a channel stands at `now`.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub fn read(place: &Workplace, channel: &Channel, now: Time) -> Result<Prospects> {
+        Ok(Prospects(circumstances(place, channel, now)?.1))
+    }
+
+    /// What can still be done about a range that a cell lacks.
+    pub fn of(&self, row: &CellRow, range: Range) -> Prospect {
+        let retry = match row.state {
+            State::Capturing | State::Failed => true,
+            State::Partial => row.retry_at.is_some(),
+            State::Complete | State::Lost => false,
+        };
+        let lacking = Lacking { state: Some(row.state), retry, retry_at: row.retry_at, range };
+        prospect(&lacking, &self.0)
+    }
+}
+
 fn chunk(row: CellRow) -> Option<Chunk> {
     let Stored { coverage, key, bytes, sha256 } = row.stored?;
     Some(Chunk { key, coverage, bytes, sha256: Digest { bytes, sha256 }.hex(), verified: row.verified })
 }
 
-fn tracks(ledger: &dyn Ledger, name: &str, cell: Cell) -> Result<Vec<TrackStatus>> {
+/// The tracks of the chunk of a cell, in the order of the file; none if nothing is stored.
+///
+/// # Errors
+/// Those of the ledger; [`crate::error::Kind::Corrupt`] for a damaged fragment index.
+pub fn tracks(ledger: &dyn Ledger, name: &str, cell: Cell) -> Result<Vec<TrackStatus>> {
     let Some(index) = ledger.index(name, cell)? else { return Ok(Vec::new()) };
     let index = Index::decode(&index).with_context(|| format!("channel {name}: chunk {cell}"))?;
     let known = ledger.tracks(name)?;

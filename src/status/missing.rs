@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::prospect::{Circumstances, Lacking, Prospect, prospect};
 use crate::channel::Channel;
@@ -16,7 +17,7 @@ use crate::time::{Range, Time};
 const MOST: usize = 500;
 
 /// Media that the archive lacks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Missing {
     /// What is not there.
     pub range: Range,

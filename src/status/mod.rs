@@ -33,7 +33,7 @@ use crate::time::{Range, Time};
 pub use attention::{About, Attention, Severity};
 pub use blocks::{Block, Look};
 pub use calendar::{Calendar, Day, calendar};
-pub use cell::{CellStatus, Chunk, TrackStatus, cell};
+pub use cell::{CellStatus, Chunk, Prospects, TrackStatus, cell, tracks};
 pub use holds::{Held, held, holds};
 pub use missing::Missing;
 pub use overview::{Overview, Overviews, Row};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Seen;
 use crate::channel::Channel;
@@ -10,7 +11,7 @@ use crate::ledger::State;
 use crate::time::{Range, Time};
 
 /// What can still be done.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, ToSchema)]
 pub struct Prospect {
     /// A sentence without a full stop.
     pub text: String,

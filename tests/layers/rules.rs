@@ -43,6 +43,8 @@ const PLACES: &[(&[&str], &[&str])] = &[
     (&["rustls", "rustls_platform_verifier"], &["src/source/tls.rs"]),
     (&["s3", "reqwest_of_s3"], &["src/store/s3/", "src/store/mod.rs"]),
     (&["rusqlite"], &["src/ledger/sqlite/"]),
+    // Schemas stand beside the values that they describe; the document is put together in one place.
+    (&["utoipa::openapi", "utoipa::OpenApi", "utoipa::Modify"], &["src/http/openapi.rs"]),
     (&["anstream", "anstyle", "clap", "clap_complete", "clap_mangen", "indicatif"], &["src/cli/"]),
     (&["print!", "println!", "eprint!", "eprintln!", "std::io::stdout", "std::io::stderr"], &["src/cli/"]),
     (&["std::time::SystemTime", "std::time::Instant", "tokio::time::Instant"], &["src/clock.rs"]),

@@ -2,14 +2,12 @@
 //!
 //! What is read here is our own document, so what has another shape than expected is just not shown.
 
-use std::sync::Arc;
-
 use askama::Template;
 use serde_json::Value;
 
 use super::frame::{self, Frame, Part};
-use crate::error::{Error, Kind, Result};
-use crate::http::{Answer, App, Refusal, Request, openapi};
+use crate::error::Result;
+use crate::http::{Answer, Request};
 
 /// What stands for a parameter of a path in an example.
 const EXAMPLES: [(&str, &str); 4] = [
@@ -80,13 +78,6 @@ struct Type {
     link: Option<String>,
 }
 
-/// `GET /apidocs`.
-pub(super) async fn apidocs(_app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
-    let document = serde_json::to_value(openapi::openapi());
-    let document = document.map_err(|e| Error::new(Kind::Io, "describe the API").caused_by(e))?;
-    Ok(page(&request, &document)?)
-}
-
 /// Text with code in it, as comments have it.
 #[derive(Default)]
 struct Prose {
@@ -116,7 +107,10 @@ impl Prose {
 }
 
 /// The page of an OpenAPI `document`.
-fn page(request: &Request, document: &Value) -> Result<Answer> {
+///
+/// # Errors
+/// Those of the template.
+pub(in crate::http) fn apidocs(request: &Request, document: &Value) -> Result<Answer> {
     let frame = Frame::new(request, Part::Api, "API");
     let operations = operations(&frame, document);
     let mut groups: Vec<Group> = Vec::new();
@@ -279,7 +273,7 @@ mod tests {
                 "enabled": {"type": ["boolean", "null"], "description": "Whether check looks at it"}}}}},
         });
         let request = request(Method::GET, "/apidocs", &[("host", "tv:80"), ("x-path-prefix", "/npvr")]);
-        let answer = page(&request, &document).unwrap();
+        let answer = apidocs(&request, &document).unwrap();
         let page = body(&answer);
         for part in [
             "What is archived",

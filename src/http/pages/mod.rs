@@ -5,7 +5,8 @@
 //! strict content security policy forbids, and nothing comes from elsewhere. A page shows values that the lines below make;
 //! what is decided here is only how to say it.
 //!
-//! JSON for the same paths is the API's: its handlers call those here where a browser asks.
+//! The paths of channels, jobs and the description of the API have JSON, too, and are the API's: its handlers call those here
+//! where a browser asks.
 
 mod apidocs;
 mod assets;
@@ -27,46 +28,25 @@ mod refused;
 #[cfg(test)]
 mod tests;
 
-use std::future::{Ready, ready};
-use std::sync::Arc;
+use http::Method;
 
-use http::header::LOCATION;
-use http::{Method, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
-
+pub(super) use apidocs::apidocs;
 pub(super) use channel::channel;
 pub(super) use jobs::{job, jobs};
 pub(super) use overview::overview;
 pub(super) use refused::refused;
 
-use super::{Access, Answer, App, Refusal, Request, Routes, Style};
+use super::{Access, Answer, Refusal, Routes, Style};
 use crate::error::{Error, Kind};
 use crate::ledger::Outcome;
 
-/// What is a page alone, or a part of one.
+/// The pages.
 pub(super) fn routes(to: &mut Routes) {
-    to.add(Method::GET, "/", Style::Page, Access::Read, overview);
     to.add(Method::GET, "/assets/{file}", Style::Plain, Access::Open, assets::asset);
+    to.add(Method::GET, "/", Style::Page, Access::Read, overview);
     to.add(Method::GET, "/channel/{name}/cell", Style::Page, Access::Read, cell::cell);
-    // A wiki is another site.
     to.add(Method::GET, "/channel/{name}/coverage.svg", Style::Plain, Access::Read, coverage::coverage)
         .shared();
-    for path in ["/apidocs", "/apidocs/"] {
-        to.add_both(Method::GET, path, Style::Page, Access::Read, apidocs::apidocs);
-    }
-}
-
-/// A handler that sends a browser on to what the page of a path is a part of: `{name}` and `{id}` are those of the path.
-pub(super) fn part_of(
-    page: &'static str,
-) -> impl Fn(Arc<App>, Arc<Request>) -> Ready<Result<Answer, Refusal>> + Clone {
-    move |_app, request| {
-        let to = ["name", "id"].iter().fold(page.to_owned(), |path, key| {
-            let value = percent_encode(request.param(key).as_bytes(), NON_ALPHANUMERIC).to_string();
-            path.replace(&format!("{{{key}}}"), &value)
-        });
-        ready(Ok(Answer::empty(StatusCode::SEE_OTHER).with_header(LOCATION, request.base.path(&to))))
-    }
 }
 
 /// Makes a page on a thread that may wait: for the ledger, and for the disk that it is on.

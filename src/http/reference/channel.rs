@@ -10,15 +10,19 @@ use super::config::{Change, Config, ToPut};
 use super::{Failure, Success, known, not_found};
 use crate::channel::Name;
 use crate::error::{Error, Kind};
-use crate::http::{Answer, App, Refusal, Request};
+use crate::http::{Answer, App, Refusal, Request, pages};
 
 /// All channels, by name
 ///
-/// Keys of buckets are redacted. A channel whose file cannot be used is not among them: see `/api/v1/channels`.
+/// A page, unless JSON is asked for. Keys of buckets are redacted. A channel whose file cannot be used is not among them: see `/api/v1/channels`.
 #[utoipa::path(get, path = "/channel/", tag = "reference", operation_id = "channels", responses(
-    (status = 200, description = "The channels", body = BTreeMap<String, Config>),
+    (status = 200, description = "The channels",
+        content((BTreeMap<String, Config> = "application/json"), (String = "text/html"))),
 ))]
-pub(in crate::http) async fn all(app: Arc<App>, _request: Arc<Request>) -> Result<Answer, Refusal> {
+pub(in crate::http) async fn all(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
+    if !request.prefers_json() {
+        return pages::overview(app, request).await;
+    }
     let loaded = app.channels()?;
     let all: BTreeMap<&str, Config> =
         loaded.channels.iter().map(|channel| (channel.name.as_str(), Config::of(channel))).collect();
@@ -29,10 +33,14 @@ pub(in crate::http) async fn all(app: Arc<App>, _request: Arc<Request>) -> Resul
 #[utoipa::path(get, path = "/channel/{name}", tag = "reference", operation_id = "channel",
     params(("name" = String, Path, description = "Channel")),
     responses(
-        (status = 200, description = "The channel, with its keys redacted", body = Config),
+        (status = 200, description = "The channel, with its keys redacted",
+            content((Config = "application/json"), (String = "text/html"))),
         (status = 404, description = "There is none of that name", body = Failure),
     ))]
 pub(in crate::http) async fn one(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
+    if request.wants_html() && !request.prefers_json() {
+        return pages::channel(app, request).await;
+    }
     let name = known(&app, request.param("name"))?;
     Ok(Answer::json(&Config::of(app.channel(name.as_str())?.as_ref()))?.tagged())
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::{Failure, not_found};
 use crate::error::{Error, Kind, Result};
-use crate::http::{Answer, App, Refusal, Request};
+use crate::http::{Answer, App, Refusal, Request, pages};
 use crate::ledger::{JobFilter, JobId, Outcome};
 use crate::source::redacted;
 use crate::status::{self, Job};
@@ -141,17 +141,21 @@ impl Serialize for ByNumber {
 
 /// The latest jobs, by number
 ///
-/// The newest first. `/api/v1/jobs` has filters.
+/// The newest first; a page, unless JSON is asked for. `/api/v1/jobs` has filters.
 #[utoipa::path(get, path = "/job/", tag = "reference", operation_id = "reference_jobs",
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many, if not 1000"),
         ("before" = Option<i64>, Query, description = "Only those with a lower number: the next page"),
     ),
     responses(
-        (status = 200, description = "The jobs", body = BTreeMap<String, JobDocument>),
+        (status = 200, description = "The jobs",
+            content((BTreeMap<String, JobDocument> = "application/json"), (String = "text/html"))),
         (status = 400, description = "The limit, or the number, is none", body = Failure),
     ))]
 pub(in crate::http) async fn all(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
+    if !request.prefers_json() {
+        return pages::jobs(app, request).await;
+    }
     let limit = request.query("limit").map(|text| text.parse().ok().filter(|n| (1..=MOST).contains(n)));
     let limit = limit
         .unwrap_or(Some(MOST))
@@ -166,21 +170,32 @@ pub(in crate::http) async fn all(app: Arc<App>, request: Arc<Request>) -> Result
 #[utoipa::path(get, path = "/job/{id}", tag = "reference", operation_id = "reference_job",
     params(("id" = String, Path, description = "Number of the job")),
     responses(
-        (status = 200, description = "The job", body = JobDocument),
+        (status = 200, description = "The job",
+            content((JobDocument = "application/json"), (String = "text/html"))),
         (status = 404, description = "There is none of that number", body = Failure),
     ))]
 pub(in crate::http) async fn one(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
+    if request.wants_html() && !request.prefers_json() {
+        return pages::job(app, request).await;
+    }
     Ok(Answer::json(&JobDocument::of(&app, job(&app, &request)?))?)
 }
 
 /// The log of a job
+///
+/// A page, unless JSON is asked for.
 #[utoipa::path(get, path = "/job/{id}/capture_log", tag = "reference", operation_id = "capture_log",
     params(("id" = String, Path, description = "Number of the job")),
     responses(
-        (status = 200, description = "What it wrote", body = CaptureLog),
+        (status = 200, description = "What it wrote",
+            content((CaptureLog = "application/json"), (String = "text/html"))),
         (status = 404, description = "There is no such job, or it has written nothing yet", body = Failure),
     ))]
 pub(in crate::http) async fn log(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
+    if !request.prefers_json() {
+        // The page of a job has its log in it.
+        return pages::job(app, request).await;
+    }
     let job = job(&app, &request)?;
     let stderr = app.place.ledger.log(job.id)?.unwrap_or_default();
     if stderr.is_empty() && job.outcome == Outcome::Running {

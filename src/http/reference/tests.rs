@@ -305,7 +305,7 @@ async fn jobs_come_by_number_the_newest_first_and_have_the_fields_of_the_referen
     );
     let log = server.ask(Method::GET, &format!("/job/{id}/capture_log")).await;
     assert_eq!(log, (200, json!({"stderr": "it began\n"})));
-    let request = request(Method::GET, "/job/?limit=2", &[]);
+    let request = request(Method::GET, "/job/?limit=2", &[("accept", "application/json")]);
     let text = body(&server.routes.answer(&server.app, request).await).to_owned();
     assert!(text.starts_with("{\"5\":{") && text.contains(",\"4\":{") && !text.contains("\"3\":{"), "{text}");
     let rest = server.ask(Method::GET, "/job/?before=4").await.1;
@@ -329,4 +329,28 @@ async fn behind_a_proxy_a_path_may_come_with_its_prefix_or_without() {
     }
     let other = request(Method::GET, "/npvr/api/channel/", &[]);
     assert_eq!(server.routes.answer(&server.app, other).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_path_that_has_both_is_a_page_for_people_and_json_for_who_asks_for_it() {
+    let server = Server::new();
+    server.put("scte35", &sample()).await;
+    archive(&server, 1);
+    let kind = async |target: &str, accept: &'static str| {
+        let request = request(Method::GET, target, &[("accept", accept)]);
+        let answer = server.routes.answer(&server.app, request).await;
+        assert_eq!(answer.status, 200, "{target}: {accept}: {}", body(&answer));
+        answer.headers["content-type"].to_str().unwrap().starts_with("text/html")
+    };
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for target in ["/channel/", "/api/channel/", "/job/", "/job/1/capture_log", "/apidocs", "/api/apidocs/"] {
+        assert!(kind(target, browser).await && kind(target, "*/*").await, "{target}");
+        assert!(!kind(target, "application/json").await, "{target}");
+        assert!(!kind(target, "application/json, text/plain, */*").await, "{target}");
+        assert!(!kind(target, "text/html;q=0.5, application/json").await, "{target}");
+    }
+    for target in ["/channel/scte35", "/job/1"] {
+        assert!(kind(target, browser).await && !kind(target, "*/*").await, "{target}");
+        assert!(!kind(target, "application/json").await, "{target}");
+    }
 }

@@ -7,16 +7,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Page, Problem, known, query};
-use crate::error::{Context, Result};
+use crate::error::{Error, Kind, Result};
 use crate::grid::Cell;
 use crate::http::{Answer, App, Refusal, Request, smil};
-use crate::ledger::{CellRow, JobId, Ledger, State, TrackRow};
-use crate::media::{Index, TrackIndex};
+use crate::ledger::{CellRow, JobId, Ledger, State};
+use crate::status::{self, CellStatus, TrackStatus};
 use crate::store::Digest;
-use crate::time::{MediaTime, Range, Ranges, Time};
-
-/// Fragments of one track that are no further apart are one stretch.
-const JOINED: Duration = Duration::from_millis(50);
+use crate::time::{Range, Time};
 
 /// How many rows are read at once.
 const ROWS: u32 = 1_000;
@@ -54,22 +51,16 @@ pub(super) struct ChunkDocument {
     tracks: Option<Vec<TrackDocument>>,
 }
 
-/// What of a track is in a chunk, and what is not.
+/// What of a track is in a chunk, and what is not. A segment belongs to the chunk in whose cell it begins, so `ranges` may reach
+/// past the end of the cell.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ChunkTrack)]
 struct TrackDocument {
-    /// Its id in the file.
-    id: u32,
-    /// Its name.
-    track: String,
-    /// What is there: a segment belongs to the chunk in whose cell it begins, so this may reach past the end of the cell.
-    held: Vec<Range>,
+    /// What is there.
+    #[serde(flatten)]
+    status: TrackStatus,
     /// What of the cell is missing.
     gaps: Vec<GapOfTrack>,
-    /// How many fragments it has.
-    fragments: u64,
-    /// Their bytes.
-    bytes: u64,
 }
 
 /// What a track lacks.
@@ -111,14 +102,41 @@ pub(in crate::http) async fn all(app: Arc<App>, request: Arc<Request>) -> Result
         Ok(channel) => smil::folder(&app, &channel, &request).await.ok(),
         Err(_) => None,
     };
-    let known = if with_tracks { ledger.tracks(name.as_str())? } else { Vec::new() };
     let next = rows.last().filter(|_| is_more).map(|row| row.cell.to_string());
     let document = |row: CellRow| -> Result<ChunkDocument> {
-        let tracks = with_tracks.then(|| tracks(ledger, name.as_str(), row.cell, &known)).transpose()?;
-        Ok(document(row, name.as_str(), folder.as_deref(), tracks.flatten()))
+        let is_wanted = with_tracks && row.stored.is_some();
+        let tracks = is_wanted.then(|| tracks(ledger, name.as_str(), row.cell)).transpose()?;
+        Ok(document(row, name.as_str(), folder.as_deref(), tracks))
     };
     let items: Vec<ChunkDocument> = rows.into_iter().map(document).collect::<Result<_>>()?;
     Ok(Answer::json(&Page { items, next })?.tagged())
+}
+
+/// One cell
+///
+/// All that is known of it, also if it has no row yet: its chunk, its tracks, its last job, what it lacks, and what can still be
+/// done about that.
+#[utoipa::path(get, path = "/api/v1/channels/{name}/chunks/{cell}", tag = "channels", operation_id = "get_chunk",
+    params(
+        ("name" = String, Path, description = "Channel"),
+        ("cell" = String, Path, description = "START--END", example = "2018-12-06T12:55:00Z--2018-12-06T13:00:00Z"),
+    ),
+    responses(
+        (status = 200, description = "The cell", body = CellStatus),
+        (status = 400, description = "This is no range", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such channel, or no such cell", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(in crate::http) async fn one(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
+    let name = known(&app, request.param("name"))?;
+    let channel = app.channel(name.as_str())?;
+    let cell = query::cell(request.param("cell"))?;
+    let is_of_grid = channel.grid.cell_at(cell.start()) == cell;
+    if !is_of_grid && app.place.ledger.cell(name.as_str(), cell)?.is_none() {
+        let what = format!("channel {name}: {cell} is none of its chunks");
+        let of_grid = channel.grid.cell_at(cell.start());
+        return Err(Error::new(Kind::NotFound, what).hint(format!("did you mean {of_grid}?")).into());
+    }
+    Ok(Answer::json(&status::cell(&app.place, &channel, cell, app.now())?)?)
 }
 
 /// At most `limit` rows that touch `within` and come after `after`, and whether there are more.
@@ -179,39 +197,13 @@ fn document(
     }
 }
 
-/// What of each track is in the chunk of a cell; `None` if there is none.
-fn tracks(
-    ledger: &dyn Ledger,
-    name: &str,
-    cell: Cell,
-    known: &[TrackRow],
-) -> Result<Option<Vec<TrackDocument>>> {
-    let Some(bytes) = ledger.index(name, cell)? else { return Ok(None) };
-    let index = Index::decode(&bytes).with_context(|| format!("channel {name}: chunk {cell}"))?;
+/// What of each track is in the chunk of a cell, and what is not.
+fn tracks(ledger: &dyn Ledger, name: &str, cell: Cell) -> Result<Vec<TrackDocument>> {
     let gaps = ledger.gaps(name, cell.range())?;
-    let document = |track: &TrackIndex| {
-        let known = known.iter().find(|row| row.id == track.track_id);
-        let name = known.map_or_else(|| format!("track {}", track.file_track_id), |row| row.track.name());
-        let gaps = gaps.iter().filter(|row| row.cell == cell && row.gap.track == name);
+    let document = |status: TrackStatus| {
+        let gaps = gaps.iter().filter(|row| row.cell == cell && row.gap.track == status.name);
         let gaps = gaps.map(|row| GapOfTrack { range: row.gap.range, reason: row.gap.reason.clone() });
-        TrackDocument {
-            id: track.file_track_id,
-            held: held(track).as_slice().to_vec(),
-            gaps: gaps.collect(),
-            fragments: track.fragments.len() as u64,
-            bytes: track.fragments.iter().map(|fragment| fragment.size).sum(),
-            track: name,
-        }
+        TrackDocument { gaps: gaps.collect(), status }
     };
-    Ok(Some(index.tracks.iter().map(document).collect()))
-}
-
-fn held(track: &TrackIndex) -> Ranges {
-    let at = |ticks: u64| MediaTime::new(i64::try_from(ticks).unwrap_or(i64::MAX), track.timescale).instant();
-    let mut held = Ranges::none();
-    for fragment in &track.fragments {
-        let end = fragment.decode_time.saturating_add(u64::from(fragment.duration_ticks));
-        held.add_bridging(Range::new(at(fragment.decode_time), at(end)), JOINED);
-    }
-    held
+    Ok(status::tracks(ledger, name, cell)?.into_iter().map(document).collect())
 }

@@ -10,7 +10,7 @@ use crate::capture::BEFORE_THE_ARCHIVE;
 use crate::error::Result;
 use crate::grid::Cell;
 use crate::http::{Answer, App, Refusal, Request};
-use crate::ledger::{CellRow, State};
+use crate::status::{Prospect, Prospects};
 use crate::time::{Range, Time};
 
 /// So many cells are looked at together: the gaps of so many are in memory at once.
@@ -30,10 +30,8 @@ pub(super) struct GapDocument {
     reason: String,
     /// When it was first written down.
     recorded: Time,
-    /// How far its cell is.
-    state: State,
-    /// What can still be done.
-    outlook: String,
+    /// What can still be done; `null` if the channel has no file any more.
+    prospect: Option<Prospect>,
 }
 
 /// Gaps
@@ -56,6 +54,10 @@ pub(in crate::http) async fn all(app: Arc<App>, request: Arc<Request>) -> Result
     let name = known(&app, request.param("name"))?;
     let limit = query::limit(&request, 100, 1_000)? as usize;
     let (within, mut after) = (query::range(&request)?, query::after(&request)?);
+    let prospects = match app.channel(name.as_str()) {
+        Ok(channel) => Some(Prospects::read(&app.place, &channel, app.now())?),
+        Err(_) => None,
+    };
     let (ledger, mut items) = (app.place.ledger.as_ref(), Vec::new());
     loop {
         let (rows, mut is_more) = chunks::rows(ledger, name.as_str(), within, after, CELLS)?;
@@ -76,8 +78,7 @@ pub(in crate::http) async fn all(app: Arc<App>, request: Arc<Request>) -> Result
                 range: gap.gap.range,
                 reason: gap.gap.reason.clone(),
                 recorded: gap.recorded,
-                state: row.state,
-                outlook: outlook(row),
+                prospect: prospects.as_ref().map(|prospects| prospects.of(row, gap.gap.range)),
             }));
         }
         if !is_more || items.len() >= limit {
@@ -86,18 +87,4 @@ pub(in crate::http) async fn all(app: Arc<App>, request: Arc<Request>) -> Result
         }
     }
     Ok(Answer::json(&Page { items, next: None })?)
-}
-
-/// What can still be done about what a cell lacks.
-fn outlook(row: &CellRow) -> String {
-    match (row.state, row.retry_at) {
-        (State::Capturing, _) => "it is being captured".to_owned(),
-        (State::Failed | State::Partial, Some(at)) => format!("it is tried again, not before {at}"),
-        (State::Failed, None) => "the next check tries it again, if the source holds it still".to_owned(),
-        (State::Partial, None) => {
-            "it is captured again if the source turns out to have it, while it is in the window".to_owned()
-        }
-        (State::Lost, _) => "nothing: the source no longer holds it".to_owned(),
-        (State::Complete, _) => "nothing is to be done".to_owned(),
-    }
 }

@@ -61,6 +61,7 @@ pub(super) fn routes(to: &mut Routes) {
     to.add(Method::PATCH, "/api/v1/channels/{name}", write.0, write.1, channels::change);
     to.add(Method::DELETE, "/api/v1/channels/{name}", write.0, write.1, channels::remove);
     to.add(get.clone(), "/api/v1/channels/{name}/chunks", read.0, read.1, chunks::all);
+    to.add(get.clone(), "/api/v1/channels/{name}/chunks/{cell}", read.0, read.1, chunks::one);
     to.add(get.clone(), "/api/v1/channels/{name}/gaps", read.0, read.1, gaps::all);
     to.add(get.clone(), "/api/v1/jobs", read.0, read.1, jobs::all);
     to.add(get.clone(), "/api/v1/jobs/{id}", read.0, read.1, jobs::one);

@@ -31,15 +31,19 @@ pub(super) fn range(request: &Request) -> Result<Range> {
 
 /// The cell after which a page begins: `after`.
 pub(super) fn after(request: &Request) -> Result<Option<Cell>> {
-    let cell = request.query("after").map(|text| {
-        let range: Range = text.parse()?;
-        let is_whole = |at: Time| at.floor_s() == at;
-        match is_whole(range.start) && is_whole(range.end) {
-            true => Ok(Cell::from_range(range)),
-            false => Err(Error::new(Kind::Usage, "after is no chunk: it does not lie on whole seconds")),
+    request.query("after").map(cell).transpose()
+}
+
+/// The cell that `START--END` is.
+pub(super) fn cell(text: &str) -> Result<Cell> {
+    let range: Range = text.parse()?;
+    let is_whole = |at: Time| at.floor_s() == at;
+    match is_whole(range.start) && is_whole(range.end) {
+        true => Ok(Cell::from_range(range)),
+        false => {
+            Err(Error::new(Kind::Usage, format!("{range} is no chunk: it does not lie on whole seconds")))
         }
-    });
-    cell.transpose()
+    }
 }
 
 /// A switch, which is off where it is not given.

@@ -164,11 +164,29 @@ async fn a_chunk_has_its_object_and_if_asked_for_what_of_each_track_is_in_it() {
     assert_eq!(
         full["tracks"],
         json!([{
-            "id": 1, "track": "video=1", "fragments": 50, "bytes": 500,
-            "held": [{"start": "2018-12-06T12:00:00Z", "end": "2018-12-06T12:01:40Z"}],
+            "id": 1, "name": "video=1", "description": "video=1", "timescale": 1_000, "fragments": 50, "bytes": 500,
+            "ranges": [{"start": "2018-12-06T12:00:00Z", "end": "2018-12-06T12:01:40Z"}], "starts_with_sync": true,
             "gaps": [{"range": {"start": "2018-12-06T12:01:40Z", "end": "2018-12-06T12:05:00Z"}, "reason": "expired"}],
         }])
     );
+}
+
+#[tokio::test]
+async fn one_cell_is_told_in_full_also_where_it_has_no_row_yet() {
+    let server = Server::new();
+    server.capture(0, None);
+    let full = server.get("/channels/news/chunks/2018-12-06T12:00:00Z--2018-12-06T12:05:00Z").await;
+    assert_eq!((&full["state"], &full["chunk"]["bytes"]), (&json!("complete"), &json!(1_500)));
+    assert_eq!((&full["tracks"][0]["fragments"], &full["job"]["id"]), (&json!(150), &json!(1)));
+    let none = server.get("/channels/news/chunks/2018-12-06T12:05:00Z--2018-12-06T12:10:00Z").await;
+    assert_eq!((&none["state"], &none["chunk"]), (&Value::Null, &Value::Null));
+    let other = "/channels/news/chunks/2018-12-06T12:00:00Z--2018-12-06T12:00:01Z";
+    let (status, said) = server.problem(Method::GET, other, None).await;
+    assert!(status == 404 && said.ends_with("is none of its chunks"), "{said}");
+    for nonsense in ["yesterday", "2018-12-06T12:00:00.5Z--2018-12-06T12:00:01Z"] {
+        let path = format!("/channels/news/chunks/{nonsense}");
+        assert_eq!(server.problem(Method::GET, &path, None).await.0, 400, "{nonsense}");
+    }
 }
 
 #[tokio::test]
@@ -183,11 +201,8 @@ async fn gaps_say_why_and_what_can_still_be_done_and_a_page_ends_with_a_cell() {
     let page = server.get("/channels/news/gaps?limit=1").await;
     assert_eq!(page["items"].as_array().unwrap().len(), 1);
     let gap = &page["items"][0];
-    assert_eq!(
-        (&gap["reason"], &gap["state"], &gap["track"]),
-        (&json!("expired"), &json!("partial"), &json!("video=1"))
-    );
-    assert!(gap["outlook"].as_str().unwrap().contains("captured again if"), "{gap}");
+    assert_eq!((&gap["reason"], &gap["track"]), (&json!("expired"), &json!("video=1")));
+    assert_eq!(gap["prospect"]["text"], "lost: the source has no more of it", "{gap}");
     let next = page["next"].as_str().unwrap();
     let rest = server.get(&format!("/channels/news/gaps?limit=1&after={next}")).await;
     assert_eq!(rest["items"][0]["cell"]["start"], cell(449).start().to_string());
