@@ -98,8 +98,8 @@ impl Routes {
         ism::routes(&mut routes);
         metrics::routes(&mut routes);
         openapi::routes(&mut routes);
-        reference::routes(&mut routes);
         pages::routes(&mut routes);
+        reference::routes(&mut routes);
         smil::routes(&mut routes);
         v1::routes(&mut routes);
         match routes.mistakes.first() {

@@ -98,6 +98,10 @@ async function overview(page, view) {
   expect(names.at(-1) === "retired", "what is disabled comes last");
   expect((await page.textContent("body")).includes("broken.toml"), "a file that cannot be used is named");
   expect(!(await page.content()).includes("hush-hush"), "a password");
+  // The picture in the README: what is about the channels, and not about this machine.
+  const end = await page.locator(".legend").boundingBox();
+  const clip = { x: 0, y: 0, width: view.width, height: Math.ceil(end.y + end.height + 16) };
+  await page.screenshot({ path: join(shots, `${view.name}-readme.png`), fullPage: true, clip });
   await page.locator(".channels tbody th a", { hasText: "football" }).click();
   await page.waitForURL("**/channel/football");
 }
@@ -198,6 +202,14 @@ async function jobs(page, view) {
   await page.screenshot({ path: join(shots, `${view.name}-job.png`), fullPage: true });
 }
 
+async function documentation(page, view) {
+  await open(page, view, "apidocs", `${site}/apidocs`);
+  await page.locator("summary", { hasText: "/api/v1/channels/{name}/chunks" }).click();
+  await page.locator("details[open] a", { hasText: "Page" }).first().click();
+  await inspect(page);
+  await page.screenshot({ path: join(shots, `${view.name}-operation.png`) });
+}
+
 async function others(page, view) {
   await open(page, view, "empty", `${nothing}/`);
   await open(page, view, "refusal", `${site}/channel/footbal`);
@@ -230,7 +242,7 @@ try {
     const page = await context.newPage();
     page.setDefaultTimeout(15_000);
     listen(page);
-    for (const part of [overview, calendar, byMouse, byKeys, zoom, jobs, others]) await part(page, view);
+    for (const part of [overview, calendar, byMouse, byKeys, zoom, jobs, documentation, others]) await part(page, view);
     await context.close();
   }
   await unscripted(browser);
