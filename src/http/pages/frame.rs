@@ -2,7 +2,7 @@
 //! a page is said for all answers alike, by [`crate::http`]'s `armour`.
 
 use askama::Template;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, VARY};
 
 use super::assets;
 use crate::error::{Error, Kind, Result};
@@ -65,5 +65,7 @@ impl Frame {
 /// [`Kind::Io`] where the template fails: a mistake in the program.
 pub(super) fn answer(page: &impl Template) -> Result<Answer> {
     let html = page.render().map_err(|e| Error::new(Kind::Io, "make the page").caused_by(e))?;
-    Ok(Answer::html(html).tagged().with_header(CACHE_CONTROL, "no-cache"))
+    let answer = Answer::html(html).tagged().with_header(CACHE_CONTROL, "no-cache");
+    // JSON is at some of the same paths: a cache in between keeps them apart.
+    Ok(answer.with_header(VARY, "Accept"))
 }
