@@ -19,6 +19,7 @@ mod init;
 mod moof;
 mod numbers;
 mod patch;
+mod run;
 mod sample_entry;
 mod samples;
 mod tail;

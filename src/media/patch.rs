@@ -6,7 +6,8 @@
 
 use super::boxes::{BoxIter, Boxed, put_at, put_box, put_version_flags, wide};
 use super::fragment::Fragment;
-use super::moof::{TFRF, TFXD, Tfxd, tfhd_flag, trun_flag};
+use super::moof::{TFRF, TFXD, Tfxd, tfhd_flag};
+use super::run::trun_flag;
 use crate::error::{Error, Kind, Result};
 use crate::time::Timescale;
 

@@ -3,7 +3,8 @@
 use super::TrexDefaults;
 use super::boxes::{BoxHeader, wide};
 use super::fragment::{MdatPlace, locate};
-use super::moof::{Moof, NON_SYNC, RunSample, moof_in};
+use super::moof::{Moof, NON_SYNC, moof_in};
+use super::run::RunSample;
 use crate::error::{Context, Error, Kind, Result};
 
 /// The most samples of one fragment: half a minute of the finest sound, each by itself. A `trun` of twenty bytes may claim
