@@ -109,7 +109,7 @@ impl Prose {
 /// The page of an OpenAPI `document`.
 ///
 /// # Errors
-/// Those of the template.
+/// Where the template cannot be filled in: a mistake in the program.
 pub(in crate::http) fn apidocs(request: &Request, document: &Value) -> Result<Answer> {
     let frame = Frame::new(request, Part::Api, "API");
     let operations = operations(&frame, document);
