@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use tempfile::TempDir;
 
 use super::assets;
@@ -28,7 +28,8 @@ const NEWS: (&str, &str) = (
 );
 
 async fn get(app: &Arc<App>, target: &str, headers: &[(&'static str, &str)]) -> Answer {
-    let headers: Vec<_> = [("accept", "text/html"), ("host", "tv")].iter().chain(headers).copied().collect();
+    let page = [("accept", "text/html")].into_iter().filter(|_| !headers.iter().any(|h| h.0 == "accept"));
+    let headers: Vec<_> = page.chain([("host", "tv")]).chain(headers.iter().copied()).collect();
     Routes::new().unwrap().answer(app, request(Method::GET, target, &headers)).await
 }
 
@@ -119,6 +120,8 @@ async fn no_page_shows_a_secret() {
     }
 }
 
+const ACCEPT: HeaderValue = HeaderValue::from_static("Accept");
+
 #[tokio::test]
 async fn a_path_of_the_reference_is_a_page_for_a_browser_and_json_for_others() {
     let (_folder, app) = site(&[NEWS]);
@@ -129,7 +132,16 @@ async fn a_path_of_the_reference_is_a_page_for_a_browser_and_json_for_others() {
         let asked = request(Method::GET, target, &[("accept", "application/json")]);
         let json = Routes::new().unwrap().answer(&app, asked).await;
         assert_eq!(json.headers["content-type"], "application/json", "{target}");
-        assert_eq!(page.headers["vary"], "Accept", "{target}");
+        assert_eq!((&page.headers["vary"], &json.headers["vary"]), (&ACCEPT, &ACCEPT), "{target}");
+    }
+    for (target, to) in
+        [("/channel/news/archive", "/channel/news"), ("/channel/news/archive/gaps", "/channel/news#gaps")]
+    {
+        let answer = get(&app, target, &[]).await;
+        assert_eq!(
+            (answer.status, answer.headers["location"].to_str().unwrap()),
+            (StatusCode::SEE_OTHER, to)
+        );
     }
 }
 
