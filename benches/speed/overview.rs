@@ -12,7 +12,7 @@ use npvr::ledger::{Claimed, Ledger, SqliteLedger};
 use npvr::status::Overviews;
 use npvr::time::{Range, Time};
 
-use crate::cost::{empty, heading, resident_kib, spread};
+use crate::cost::{Spread, empty, heading, resident_kib, spread};
 use crate::ledger::{CHUNK_S, SINCE_S, fill};
 use crate::{Figure, Result, folder};
 
@@ -67,9 +67,10 @@ pub(crate) fn overview() -> Result<Vec<Figure>> {
     warm.print("where nothing has changed", "ms");
     busy.print("where a tenth of the channels has", "ms");
     println!("kept in memory: {} KiB at most", after_kib.saturating_sub(before_kib));
+    heading(&format!("what a playlist reads, {READS} times"));
     let (hour, day) = (shelf(place.ledger.as_ref(), 12)?, shelf(place.ledger.as_ref(), 288)?);
-    heading(&format!("what a playlist reads, the mean of {READS}"));
-    println!("13 cells {hour:.1} µs, 289 cells {day:.1} µs");
+    hour.print("13 cells", "µs");
+    day.print("289 cells", "µs");
     drop((place, channels));
     empty(&site)?;
     let figure = |what, value, unit, limit| Figure { what, value, unit, limit };
@@ -77,8 +78,8 @@ pub(crate) fn overview() -> Result<Vec<Figure>> {
         figure("overview of 200 × 2,016 cells, nothing new", warm.median, "ms", 20.0),
         figure("overview, a tenth of the channels new", busy.median, "ms", 100.0),
         figure("overview, the first time", cold, "ms", 1_000.0),
-        figure("cells for a playlist of 1 hour", hour, "µs", 15.0),
-        figure("cells for a playlist of 24 hours", day, "µs", 100.0),
+        figure("cells for a playlist of 1 hour", hour.median, "µs", 15.0),
+        figure("cells for a playlist of 24 hours", day.median, "µs", 100.0),
     ])
 }
 
@@ -99,18 +100,20 @@ fn claim(ledger: &dyn Ledger, channel: &str, n: usize) -> Result<()> {
     if matches!(claimed, Claimed::Job { .. }) { Ok(()) } else { Err(format!("{claimed:?}").into()) }
 }
 
-/// The mean time, in µs, to read a range that begins within a cell and is `cells` long, of all channels in turn.
-fn shelf(ledger: &dyn Ledger, cells: u32) -> Result<f64> {
+/// How long it takes, in µs, to read a range that begins within a cell and is `cells` long, of all channels in turn.
+fn shelf(ledger: &dyn Ledger, cells: u32) -> Result<Spread> {
     let names = ledger.channels()?;
     let length = Duration::from_secs((cells * CHUNK_S).into());
-    let began = Tick::now();
+    let mut times = Vec::new();
     for n in 0..READS {
         let start = Time::from_s(SINCE_S + 7 + i64::from(n % (CHUNKS - cells - 1) * CHUNK_S));
         let name = &names[n as usize * 7 % names.len()];
+        let began = Tick::now();
         let found = ledger.shelf(name, Range::new(start, start.plus(length)))?;
+        times.push(began.elapsed().as_secs_f64() * 1e6);
         if found.len() != cells as usize + 1 {
             return Err(format!("{} cells are not {}", found.len(), cells + 1).into());
         }
     }
-    Ok(began.elapsed().as_secs_f64() * 1e6 / f64::from(READS))
+    Ok(spread(times))
 }

@@ -27,7 +27,7 @@ const DEAR_PER_MINUTE: u32 = 120;
 /// SIGTERM; the second Ctrl-C ends it at once. SIGHUP opens the access log anew.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where to listen, repeatable: 127.0.0.1:8080 (the default), unix:/run/npvr.sock; port 0 takes a free one
+    /// Where to listen, repeatable: 127.0.0.1:8080 (the default), or unix:/run/npvr.sock; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
     /// Where clients reach this server, if not as their requests say

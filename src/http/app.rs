@@ -53,12 +53,12 @@ pub struct App {
     pub metrics: Metrics,
     /// Held while somebody looks whether requests can be answered.
     pub(super) looking: Arc<tokio::sync::Mutex<()>>,
+    /// What is kept for looking at all channels again and again.
+    pub overviews: Overviews,
     /// Verifications and prunes that somebody asked for.
     pub tasks: Tasks,
     /// Held by who changes the configuration.
     changing: Mutex<()>,
-    /// What is kept for looking at all channels again and again.
-    pub overviews: Overviews,
     catalogue: Mutex<Option<Catalogue>>,
     stores: Mutex<HashMap<String, Open>>,
 }
@@ -83,7 +83,7 @@ impl App {
         let (metrics, looking) = (Metrics::default(), Arc::default());
         let (tasks, changing) = (Tasks::default(), Mutex::default());
         let overviews = Overviews::new();
-        App { place, configuration, options, metrics, looking, overviews, tasks, changing, catalogue, stores }
+        App { place, configuration, options, metrics, overviews, looking, tasks, changing, catalogue, stores }
     }
 
     /// The moment, for every decision that needs one.

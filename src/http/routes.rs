@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::header::ALLOW;
+use http::header::{ALLOW, VARY};
 use http::{Method, StatusCode};
 
 use super::{
@@ -218,7 +218,11 @@ impl Routes {
             }
             refusal.answer(endpoint.style, &request)
         });
-        let answer = armour::dress(answer.unless_known(&request), endpoint.is_shared);
+        let mut answer = armour::dress(answer.unless_known(&request), endpoint.is_shared);
+        if matches!(endpoint.style, Style::Page | Style::Reference) {
+            // Who asks for JSON gets that, and a cache in between keeps the two apart.
+            answer = answer.with_header(VARY, "Accept");
+        }
         if is_head { answer.without_body() } else { answer }
     }
 

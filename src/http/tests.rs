@@ -130,7 +130,7 @@ async fn each_style_says_the_same_in_its_own_way() {
     let plain = answer(Method::GET, "/plain", &[]).await;
     assert_eq!(body(&plain), "there is no <channel> \"x\"\n  hint: look again\n");
     let page = answer(Method::GET, "/page", &[("accept", "text/html,*/*")]).await;
-    assert!(body(&page).contains("here is no &#60;channel&#62; &#34;x&#34;"), "{}", body(&page));
+    assert!(body(&page).contains("There is no &#60;channel&#62; &#34;x&#34;."), "{}", body(&page));
     assert_eq!(body(&answer(Method::GET, "/page", &[]).await), body(&plain));
     let problem = answer(Method::GET, "/v1", &[]).await;
     assert_eq!(problem.headers["content-type"], "application/problem+json");

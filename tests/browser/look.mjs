@@ -1,4 +1,4 @@
-// What a person does with the pages, in chromium: node look.mjs URL URL_OF_AN_EMPTY_SITE FOLDER_OF_SCREENSHOTS
+// What a person does with the pages, in chromium: node look.mjs VIEW URL URL_OF_AN_EMPTY_SITE FOLDER_OF_SCREENSHOTS
 //
 // Exits with 0 if all went well; else with 1, and says what did not. The browser's complaints count: an error in the console or
 // on the page, a violation of the content security policy, a request that failed, a page that is wider than its window.
@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const { chromium } = createRequire(join(process.env.NPVR_BROWSER_TOOLS, "here.js"))("playwright-core");
-const [site, nothing, shots] = process.argv.slice(2);
+const [chosen, site, nothing, shots] = process.argv.slice(2);
 
 const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -98,6 +98,10 @@ async function overview(page, view) {
   expect(names.at(-1) === "retired", "what is disabled comes last");
   expect((await page.textContent("body")).includes("broken.toml"), "a file that cannot be used is named");
   expect(!(await page.content()).includes("hush-hush"), "a password");
+  // The picture in the README: what is about the channels, and not about this machine.
+  const end = await page.locator(".legend").boundingBox();
+  const clip = { x: 0, y: 0, width: view.width, height: Math.ceil(end.y + end.height + 8) };
+  await page.screenshot({ path: join(shots, `${view.name}-readme.png`), fullPage: true, clip });
   await page.locator(".channels tbody th a", { hasText: "football" }).click();
   await page.waitForURL("**/channel/football");
 }
@@ -198,6 +202,14 @@ async function jobs(page, view) {
   await page.screenshot({ path: join(shots, `${view.name}-job.png`), fullPage: true });
 }
 
+async function documentation(page, view) {
+  await open(page, view, "apidocs", `${site}/apidocs`);
+  await page.locator("summary", { hasText: "/api/v1/channels/{name}/chunks" }).click();
+  await page.locator("details[open] a", { hasText: "Page" }).first().click();
+  await inspect(page);
+  await page.screenshot({ path: join(shots, `${view.name}-operation.png`) });
+}
+
 async function others(page, view) {
   await open(page, view, "empty", `${nothing}/`);
   await open(page, view, "refusal", `${site}/channel/footbal`);
@@ -222,7 +234,7 @@ async function unscripted(browser) {
 const profile = mkdtempSync(join(tmpdir(), "npvr-browser-"));
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: FLAGS, env: { ...process.env, HOME: profile } });
 try {
-  for (const view of VIEWS) {
+  for (const view of VIEWS.filter(({ name }) => name === chosen)) {
     const context = await browser.newContext({
       viewport: { width: view.width, height: view.height }, colorScheme: view.colorScheme, hasTouch: view.hasTouch ?? false,
       permissions: ["clipboard-write"],
@@ -230,10 +242,10 @@ try {
     const page = await context.newPage();
     page.setDefaultTimeout(15_000);
     listen(page);
-    for (const part of [overview, calendar, byMouse, byKeys, zoom, jobs, others]) await part(page, view);
+    for (const part of [overview, calendar, byMouse, byKeys, zoom, jobs, documentation, others]) await part(page, view);
     await context.close();
   }
-  await unscripted(browser);
+  if (chosen === "unscripted") await unscripted(browser);
 } catch (error) {
   complain(error.stack);
 } finally {

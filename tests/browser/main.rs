@@ -14,8 +14,11 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use common::{Site, finish};
+use common::{Ran, Site, finish};
 use stage::Stage;
+
+/// How they are looked at, by the names that `look.mjs` has for it.
+const VIEWS: [&str; 5] = ["desk-light", "desk-dark", "phone-light", "phone-dark", "unscripted"];
 
 /// `npvr serve-smil` on a port of its own. It ends when it is dropped.
 struct Server {
@@ -61,15 +64,11 @@ fn a_person_finds_their_way_through_every_page_and_the_browser_has_no_complaint(
     let shots = root().join("target/screenshots");
     std::fs::create_dir_all(&shots).unwrap();
 
-    let mut look = Command::new("node");
-    look.arg(root().join("tests/browser/look.mjs")).args([&server.url, &nothing.url]).arg(&shots);
-    look.env("NPVR_BROWSER_TOOLS", tools());
-    let ran = finish(look);
-    assert_eq!(
-        ran.code,
-        Some(0),
-        "{}\n{}\n(without node, chromium or playwright-core: tests/run)",
-        ran.stdout,
-        ran.stderr
-    );
+    for view in VIEWS {
+        let mut look = Command::new("node");
+        look.arg(root().join("tests/browser/look.mjs"));
+        look.args([view, &server.url, &nothing.url]).arg(&shots).env("NPVR_BROWSER_TOOLS", tools());
+        let Ran { code, stdout, stderr } = finish(look);
+        assert_eq!(code, Some(0), "{view}: {stdout}\n{stderr}\n(node, chromium, playwright-core: tests/run)");
+    }
 }

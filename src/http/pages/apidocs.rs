@@ -21,7 +21,7 @@ const EXAMPLES: [(&str, &str); 4] = [
 #[template(path = "apidocs.html")]
 struct Page {
     frame: Frame,
-    description: String,
+    description: Prose,
     groups: Vec<Group>,
     schemas: Vec<Schema>,
 }
@@ -29,15 +29,15 @@ struct Page {
 /// The operations of one tag.
 struct Group {
     name: String,
-    description: String,
+    description: Prose,
     operations: Vec<Operation>,
 }
 
 struct Operation {
     method: String,
     path: String,
-    summary: String,
-    description: String,
+    summary: Prose,
+    description: Prose,
     parameters: Vec<Parameter>,
     body: Option<Type>,
     responses: Vec<Response>,
@@ -49,18 +49,18 @@ struct Parameter {
     place: String,
     required: bool,
     shape: Type,
-    description: String,
+    description: Prose,
 }
 
 struct Response {
     status: String,
-    description: String,
+    description: Prose,
     shape: Option<Type>,
 }
 
 struct Schema {
     name: String,
-    description: String,
+    description: Prose,
     properties: Vec<Property>,
     /// What it is, where it has no properties.
     shape: Type,
@@ -69,7 +69,7 @@ struct Schema {
 struct Property {
     name: String,
     shape: Type,
-    description: String,
+    description: Prose,
 }
 
 /// A type, and the schema that it leads to.
@@ -78,26 +78,56 @@ struct Type {
     link: Option<String>,
 }
 
+/// Text with code in it, as comments have it.
+#[derive(Default)]
+struct Prose {
+    pieces: Vec<Piece>,
+}
+
+struct Piece {
+    is_code: bool,
+    text: String,
+}
+
+impl Prose {
+    fn of(value: &Value) -> Prose {
+        let text = text(value);
+        let pieces = text.split('`').enumerate().filter(|(_, text)| !text.is_empty());
+        let piece = |(n, text): (usize, &str)| match n % 2 {
+            1 => Piece { is_code: true, text: text.to_owned() },
+            // Emphasis is left out: what is emphasised here is a word that stands for itself.
+            _ => Piece { is_code: false, text: text.replace('*', "") },
+        };
+        Prose { pieces: pieces.map(piece).collect() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+}
+
 /// The page of an OpenAPI `document`.
 ///
 /// # Errors
-/// Those of the template.
+/// Where the template cannot be filled in: a mistake in the program.
 pub(in crate::http) fn apidocs(request: &Request, document: &Value) -> Result<Answer> {
     let frame = Frame::new(request, Part::Api, "API");
     let operations = operations(&frame, document);
     let mut groups: Vec<Group> = Vec::new();
     for tag in document["tags"].as_array().into_iter().flatten() {
-        let (name, description) = (text(&tag["name"]), text(&tag["description"]));
+        let (name, description) = (text(&tag["name"]), Prose::of(&tag["description"]));
         groups.push(Group { name, description, operations: Vec::new() });
     }
     for (tag, operation) in operations {
         match groups.iter_mut().find(|group| group.name == tag) {
             Some(group) => group.operations.push(operation),
-            None => groups.push(Group { name: tag, description: String::new(), operations: vec![operation] }),
+            None => {
+                groups.push(Group { name: tag, description: Prose::default(), operations: vec![operation] })
+            }
         }
     }
     groups.retain(|group| !group.operations.is_empty());
-    let description = text(&document["info"]["description"]);
+    let description = Prose::of(&document["info"]["description"]);
     frame::answer(&Page { frame, description, groups, schemas: schemas(document) })
 }
 
@@ -119,11 +149,11 @@ fn one(frame: &Frame, path: &str, method: &str, operation: &Value) -> Operation 
         place: text(&value["in"]),
         required: value["required"].as_bool().unwrap_or(false),
         shape: shape(&value["schema"]),
-        description: text(&value["description"]),
+        description: Prose::of(&value["description"]),
     };
     let response = |(status, value): (&String, &Value)| Response {
         status: status.clone(),
-        description: text(&value["description"]),
+        description: Prose::of(&value["description"]),
         shape: content(value),
     };
     let method = method.to_uppercase();
@@ -131,8 +161,8 @@ fn one(frame: &Frame, path: &str, method: &str, operation: &Value) -> Operation 
         parameters: operation["parameters"].as_array().into_iter().flatten().map(parameter).collect(),
         body: content(&operation["requestBody"]),
         responses: operation["responses"].as_object().into_iter().flatten().map(response).collect(),
-        summary: text(&operation["summary"]),
-        description: text(&operation["description"]),
+        summary: Prose::of(&operation["summary"]),
+        description: Prose::of(&operation["description"]),
         curl: curl(frame, path, &method, !operation["requestBody"].is_null()),
         path: path.to_owned(),
         method,
@@ -153,7 +183,7 @@ fn schemas(document: &Value) -> Vec<Schema> {
     let all = document["components"]["schemas"].as_object().into_iter().flatten();
     let schema = |(name, value): (&String, &Value)| Schema {
         name: name.clone(),
-        description: text(&value["description"]),
+        description: Prose::of(&value["description"]),
         properties: properties(value),
         shape: shape(value),
     };
@@ -166,7 +196,7 @@ fn properties(schema: &Value) -> Vec<Property> {
     let own = own.map(|(name, value)| Property {
         name: name.clone(),
         shape: shape(value),
-        description: text(&value["description"]),
+        description: Prose::of(&value["description"]),
     });
     let parts = schema["allOf"].as_array().into_iter().flatten().flat_map(properties);
     own.chain(parts).collect()
@@ -235,7 +265,7 @@ mod tests {
             "paths": {"/api/v1/channels/{name}": {"get": {
                 "tags": ["channels"], "summary": "One channel",
                 "parameters": [{"name": "name", "in": "path", "required": true, "schema": {"type": "string"},
-                                "description": "<Its> name"}],
+                                "description": "<Its> `name`"}],
                 "responses": {"200": {"description": "It", "content": {"application/json": {
                     "schema": {"type": "array", "items": {"$ref": "#/components/schemas/Channel"}}}}}},
             }}},
@@ -248,7 +278,7 @@ mod tests {
         for part in [
             "What is archived",
             "curl &#39;http://tv:80/npvr/api/v1/channels/news&#39;",
-            "&#60;Its&#62; name",
+            "&#60;Its&#62; <code>name</code>",
             "<a href=\"#schema-Channel\">array of Channel</a>",
             "id=\"schema-Channel\"",
             "boolean or null",

@@ -1,6 +1,7 @@
 //! One cell, told in full: its state and why, its chunk, and each of its tracks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 
@@ -33,7 +34,8 @@ pub(super) struct Cell {
     /// Where its chunk can be had from this server.
     download: Option<String>,
     tracks: Vec<Track>,
-    /// How wide the pictures are: milliseconds.
+    /// How long the cell is, and how wide the pictures are: as far as the last segment that begins in it reaches.
+    cell_ms: u64,
     width_ms: u64,
     missing: Vec<String>,
 }
@@ -81,7 +83,8 @@ impl Cell {
                 .filter(|_| channel.s3.is_none())
                 .map(|chunk| format!("/chunk/{}", chunk.key)),
             tracks: told.tracks.iter().map(|track| track_of(track, &told)).collect(),
-            width_ms: u64::try_from(range.duration().as_millis()).unwrap_or(u64::MAX),
+            cell_ms: ms(range.duration()),
+            width_ms: ms(last_end(&told).since(range.start)),
             missing: told
                 .missing
                 .iter()
@@ -93,6 +96,16 @@ impl Cell {
                 .collect(),
         })
     }
+}
+
+fn ms(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Where the last track ends, and not before the end of the cell.
+fn last_end(cell: &CellStatus) -> Time {
+    let ends = cell.tracks.iter().filter_map(|track| track.ranges.last()).map(|range| range.end);
+    ends.fold(cell.cell.end(), Time::max)
 }
 
 fn gist(cell: &CellStatus) -> String {
@@ -136,12 +149,11 @@ fn codes(chunk: &Chunk) -> Vec<(&'static str, String)> {
 }
 
 fn track_of(track: &TrackStatus, cell: &CellStatus) -> Track {
-    let within = cell.cell.range();
+    let within = Range::new(cell.cell.start(), last_end(cell));
     let mut picture = Picture::default();
     let mut bar = |mark, range: Range| {
-        let offset = |at: Time| u64::try_from(at.since(within.start).as_millis()).unwrap_or(u64::MAX);
         let part = range.intersect(within);
-        picture.bar(mark, offset(part.start), offset(part.end));
+        picture.bar(mark, ms(part.start.since(within.start)), ms(part.end.since(within.start)));
     };
     track.ranges.iter().for_each(|range| bar(Mark::Archived, *range));
     let lacks = cell.missing.iter().filter(|one| one.track.as_ref().is_none_or(|name| *name == track.name));

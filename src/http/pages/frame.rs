@@ -66,6 +66,6 @@ impl Frame {
 pub(super) fn answer(page: &impl Template) -> Result<Answer> {
     let html = page.render().map_err(|e| Error::new(Kind::Io, "make the page").caused_by(e))?;
     let answer = Answer::html(html).tagged().with_header(CACHE_CONTROL, "no-cache");
-    // JSON is at the same paths.
+    // JSON is at some of the same paths: a cache in between keeps them apart.
     Ok(answer.with_header(VARY, "Accept"))
 }

@@ -28,7 +28,8 @@ mod refused;
 #[cfg(test)]
 mod tests;
 
-use http::Method;
+use http::header::LOCATION;
+use http::{Method, StatusCode};
 
 pub(super) use apidocs::apidocs;
 pub(super) use channel::channel;
@@ -36,7 +37,7 @@ pub(super) use jobs::{job, jobs};
 pub(super) use overview::overview;
 pub(super) use refused::refused;
 
-use super::{Access, Answer, Refusal, Routes, Style};
+use super::{Access, Answer, Refusal, Request, Routes, Style};
 use crate::error::{Error, Kind};
 use crate::ledger::Outcome;
 
@@ -47,6 +48,11 @@ pub(super) fn routes(to: &mut Routes) {
     to.add(Method::GET, "/channel/{name}/cell", Style::Page, Access::Read, cell::cell);
     to.add(Method::GET, "/channel/{name}/coverage.svg", Style::Plain, Access::Read, coverage::coverage)
         .shared();
+}
+
+/// Sends a browser on to the page that shows what it asks for: `path`, in which names are known to be plain.
+pub(super) fn part_of(request: &Request, path: &str) -> Answer {
+    Answer::empty(StatusCode::SEE_OTHER).with_header(LOCATION, request.base.path(path))
 }
 
 /// Makes a page on a thread that may wait: for the ledger, and for the disk that it is on.

@@ -346,6 +346,15 @@ function submitting() {
   }
 }
 
+// ---- A link to something folded up unfolds it.
+
+function unfold() {
+  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (target instanceof HTMLDetailsElement) target.open = true;
+}
+
+addEventListener("hashchange", unfold);
+unfold();
 stayLive();
 showLogs();
 calendar();

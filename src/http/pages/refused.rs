@@ -8,23 +8,22 @@ use crate::http::{Answer, Request};
 
 #[derive(Template)]
 #[template(path = "refusal.html")]
-struct Page<'a> {
+struct Page {
     frame: Frame,
     status: u16,
     what: String,
-    hint: Option<&'a str>,
+    hint: Option<String>,
 }
 
 /// The page of a refusal. Plain text, should the template fail.
 pub(in crate::http) fn refused(request: &Request, status: u16, title: &str, error: &Error) -> Answer {
     let frame = Frame::new(request, Part::Elsewhere, title);
-    let page = Page { frame, status, what: sentence(error), hint: error.remedy() };
+    let page = Page { frame, status, what: sentence(&error.to_string()), hint: error.remedy().map(sentence) };
     frame::answer(&page).unwrap_or_else(|_| Answer::text(format!("{error}\n")))
 }
 
-/// The error with a capital and a full stop: on a page it stands alone.
-fn sentence(error: &Error) -> String {
-    let text = error.to_string();
+/// The same with a capital and a full stop: on a page it stands alone.
+fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use tempfile::TempDir;
 
 use super::assets;
@@ -28,7 +28,8 @@ const NEWS: (&str, &str) = (
 );
 
 async fn get(app: &Arc<App>, target: &str, headers: &[(&'static str, &str)]) -> Answer {
-    let headers: Vec<_> = [("accept", "text/html"), ("host", "tv")].iter().chain(headers).copied().collect();
+    let page = [("accept", "text/html")].into_iter().filter(|_| !headers.iter().any(|h| h.0 == "accept"));
+    let headers: Vec<_> = page.chain([("host", "tv")]).chain(headers.iter().copied()).collect();
     Routes::new().unwrap().answer(app, request(Method::GET, target, &headers)).await
 }
 
@@ -57,7 +58,7 @@ fn failed_job(app: &App, said: &str) -> String {
 async fn every_link_of_every_page_is_below_the_prefix_and_leads_somewhere() {
     let (_folder, app) = site(&[NEWS]);
     let id = failed_job(&app, "it broke");
-    for target in ["/", "/channel/news", "/job/", &format!("/job/{id}"), "/channel/nosuch"] {
+    for target in ["/", "/channel/news", "/job/", &format!("/job/{id}"), "/channel/nosuch", "/apidocs"] {
         let answer = get(&app, target, &[("x-path-prefix", "/npvr")]).await;
         let page = body(&answer);
         for link in links(page).into_iter().filter(|link| !link.starts_with('#') && !link.is_empty()) {
@@ -116,6 +117,30 @@ async fn no_page_shows_a_secret() {
     for target in ["/", "/channel/news", "/job/"] {
         let answer = get(&app, target, &[]).await;
         assert_eq!((answer.status, body(&answer).contains("hush")), (StatusCode::OK, false), "{target}");
+    }
+}
+
+const ACCEPT: HeaderValue = HeaderValue::from_static("Accept");
+
+#[tokio::test]
+async fn a_path_of_the_reference_is_a_page_for_a_browser_and_json_for_others() {
+    let (_folder, app) = site(&[NEWS]);
+    let id = failed_job(&app, "it broke");
+    for target in ["/channel/", "/api/channel/", "/channel/news", "/job/", &format!("/job/{id}")] {
+        let page = get(&app, target, &[]).await;
+        assert!(body(&page).starts_with("<!doctype html>"), "{target}");
+        let json = get(&app, target, &[("accept", "application/json")]).await;
+        assert_eq!(json.headers["content-type"], "application/json", "{target}");
+        assert_eq!((&page.headers["vary"], &json.headers["vary"]), (&ACCEPT, &ACCEPT), "{target}");
+    }
+    for (target, to) in
+        [("/channel/news/archive", "/channel/news"), ("/channel/news/archive/gaps", "/channel/news#gaps")]
+    {
+        let answer = get(&app, target, &[]).await;
+        assert_eq!(
+            (answer.status, answer.headers["location"].to_str().unwrap()),
+            (StatusCode::SEE_OTHER, to)
+        );
     }
 }
 

@@ -16,7 +16,7 @@ use crate::channel::Channel;
 use crate::error::{Error, Kind, Result};
 use crate::grid::Cell;
 use crate::http::tasks::{self, TaskKind, TaskOptions};
-use crate::http::{Answer, App, Refusal, Request};
+use crate::http::{Answer, App, Refusal, Request, pages};
 use crate::time::{Range, Ranges, Time};
 
 /// Keys that are read, and sent, together.
@@ -50,6 +50,9 @@ pub(super) struct CleanupTask {
     ))]
 pub(in crate::http) async fn keys(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let name = known(&app, request.param("name"))?.to_string();
+    if request.wants_html() && !request.prefers_json() {
+        return Ok(pages::part_of(&request, &format!("/channel/{name}")));
+    }
     let pages = move |after: Option<Cell>| {
         let rows = app.place.ledger.page(&name, after, PAGE)?;
         let last = rows.last().map(|row| row.cell);
@@ -71,6 +74,9 @@ pub(in crate::http) async fn keys(app: Arc<App>, request: Arc<Request>) -> Resul
     ))]
 pub(in crate::http) async fn gaps(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let name = known(&app, request.param("name"))?;
+    if request.wants_html() && !request.prefers_json() {
+        return Ok(pages::part_of(&request, &format!("/channel/{name}#gaps")));
+    }
     let channel = app.channel(name.as_str())?;
     let promised = promised(&app, &channel)?;
     let pages = move |after: Option<Cell>| {

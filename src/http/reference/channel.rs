@@ -14,7 +14,8 @@ use crate::http::{Answer, App, Refusal, Request, pages};
 
 /// All channels, by name
 ///
-/// A page, unless JSON is asked for. Keys of buckets are redacted. A channel whose file cannot be used is not among them: see `/api/v1/channels`.
+/// A page, unless JSON is asked for. Keys of buckets are redacted. A channel whose file cannot be used is not among them: see
+/// `/api/v1/channels`.
 #[utoipa::path(get, path = "/channel/", tag = "reference", operation_id = "channels", responses(
     (status = 200, description = "The channels",
         content((BTreeMap<String, Config> = "application/json"), (String = "text/html"))),
