@@ -106,7 +106,7 @@ fn a_channel_is_written_by_who_may_and_by_nobody_else() {
     let site = Site::new();
     let file = tokens(&site, "tokens", WRITER);
     let body = r#"{"channel_url": "http://127.0.0.1:1/news.isml", "chunk_duration": "PT5M", "archive_length": "P7D",
-        "s3_endpoint": "127.0.0.1:1", "s3_bucket": "b", "s3_access_key": "k", "s3_secret_key": "not-to-be-seen",
+        "s3_endpoint": "127.0.0.1:1", "s3_bucket": "archive", "s3_access_key": "k", "s3_secret_key": "not-to-be-seen",
         "s3_region": "r", "secure": false}"#;
     let put = |server: &Serving, more: &str| {
         let head = format!(
