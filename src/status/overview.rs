@@ -163,11 +163,7 @@ fn row(
     let span = span(head.since, oldest, now);
     let at_risk: Vec<Risk> = sight.at_risk.iter().filter(|risk| risk.cell.end() > oldest).cloned().collect();
     let holds: Vec<&Hold> = books.holds.iter().filter(|hold| hold.holds_at(now)).collect();
-    let of_channel = |low: &&LowSpace| {
-        low.folder == place.spool || channel.disk_path.as_ref().is_some_and(|path| *path == low.folder)
-    };
-    let low_space: Vec<String> =
-        low_space.iter().filter(of_channel).map(|low| low.folder.display().to_string()).collect();
+    let low_space = folders(place, channel, low_space);
     let facts = Facts {
         name: channel.name.as_str(),
         enabled: channel.enabled,
@@ -181,6 +177,7 @@ fn row(
         low_space: &low_space,
     };
     let attention = attention(&facts, now);
+    let strip = span.map(|span| patches(span, slots, channel, books, &holds, &at_risk)).unwrap_or_default();
     Row {
         name: channel.name.to_string(),
         enabled: channel.enabled,
@@ -189,7 +186,7 @@ fn row(
         error: sight.error.clone(),
         lag_s: sight.lag_s,
         span,
-        strip: span.map(|span| patches(span, slots, channel, books, &holds, &at_risk)).unwrap_or_default(),
+        strip,
         counts: books.counts,
         gaps: books.gaps,
         missing_s: books.missing.as_secs_f64(),
@@ -200,6 +197,14 @@ fn row(
         seconds_to_loss: attention.iter().find_map(|one| one.seconds_to_loss),
         attention,
     }
+}
+
+/// The folders without space that a capture of `channel` needs.
+fn folders(place: &Workplace, channel: &Channel, low_space: &[LowSpace]) -> Vec<String> {
+    let is_needed = |low: &&LowSpace| {
+        low.folder == place.spool || channel.disk_path.as_ref().is_some_and(|path| *path == low.folder)
+    };
+    low_space.iter().filter(is_needed).map(|low| low.folder.display().to_string()).collect()
 }
 
 /// The strip of `span`, with what is held and what is at risk laid over it.
