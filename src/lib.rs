@@ -89,10 +89,14 @@
 //!     `what_makes_no_sense_is_refused_and_nothing_is_written_and_no_secret_is_said`,
 //!     `channels_are_shown_without_secrets_switched_and_removed`,
 //!     `what_the_program_says_when_it_fails_is_answered_without_secrets`,
-//!     `the_keys_of_a_bucket_are_on_the_command_line_only_where_the_channel_says_so`.
+//!     `the_keys_of_a_bucket_are_on_the_command_line_only_where_the_channel_says_so`,
+//!     `a_channel_is_written_by_who_may_and_by_nobody_else`,
+//!     `nothing_that_a_client_writes_breaks_a_line_or_shows_a_secret`.
 //! 12. Memory does not grow with chunk length, bitrate, archive size or the number of channels.
 //!     Tests: `a_manifest_without_an_end_is_given_up_with_bounded_memory`,
-//!     `a_segment_without_an_end_is_given_up_with_bounded_memory`; the bench measures the peak of a large chunk.
+//!     `a_segment_without_an_end_is_given_up_with_bounded_memory`,
+//!     `each_bad_request_is_refused_or_closed_and_the_server_goes_on_with_memory_where_it_was`; the bench measures the
+//!     peak of a large chunk.
 
 pub mod capture;
 pub mod channel;

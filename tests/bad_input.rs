@@ -388,7 +388,7 @@ fn a_ledger_that_cannot_be_used_is_named_and_left_as_it_is() {
         (good[..good.len() / 2].to_vec(), "the database is damaged"),
         (good[..100].to_vec(), "the database is damaged"),
         ([&good[..4_096], &vec![0xa5; good.len() - 4_096]].concat(), "the database is damaged"),
-        ([&good[..60], &[0, 0, 0, 99], &good[64..]].concat(), "made by a newer npvr (version 99, here 2)"),
+        ([&good[..60], &[0, 0, 0, 99], &good[64..]].concat(), "made by a newer npvr (version 99, here 3)"),
         ([&good[..68], &[0, 0, 0, 99], &good[72..]].concat(), "the database of another program"),
     ] {
         std::fs::write(&path, &bytes).unwrap();

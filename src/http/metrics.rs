@@ -29,6 +29,7 @@ pub struct Metrics {
     times: Mutex<BTreeMap<Arc<str>, Times>>,
     connections: AtomicU64,
     accepted: AtomicU64,
+    turned_away: AtomicU64,
     // Held while the archive is asked: those who ask at the same time wait, and take what the first one got.
     archive: tokio::sync::Mutex<Option<(Tick, Arc<Vec<Family>>)>>,
 }
@@ -51,6 +52,13 @@ struct Times {
 /// A connection that is open. It counts as such until it is dropped.
 pub(super) struct Connected(Arc<App>);
 
+impl Connected {
+    /// Counts it as one that gave its place up.
+    pub(super) fn turned_away(&self) {
+        self.0.metrics.turned_away();
+    }
+}
+
 impl Drop for Connected {
     fn drop(&mut self) {
         self.0.metrics.connections.fetch_sub(1, Ordering::Relaxed);
@@ -63,6 +71,11 @@ impl Metrics {
         app.metrics.connections.fetch_add(1, Ordering::Relaxed);
         app.metrics.accepted.fetch_add(1, Ordering::Relaxed);
         Connected(Arc::clone(app))
+    }
+
+    /// Counts a connection for which there was no place, or which had to give its own up.
+    pub(super) fn turned_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a request that was answered, or refused. `route` is the pattern of its route; `None` where there was none.
@@ -87,7 +100,7 @@ impl Metrics {
     }
 
     /// What the server has counted so far.
-    fn families(&self) -> [Family; 4] {
+    fn families(&self) -> [Family; 5] {
         let mut requests = Family::counter(
             "npvr_http_requests_total",
             "Requests that were answered or refused, by pattern of their route",
@@ -104,14 +117,19 @@ impl Metrics {
         for (route, of_route) in self.times.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             times.samples.extend(of_route.samples(route));
         }
-        let [open, accepted] =
-            [&self.connections, &self.accepted].map(|count| count.load(Ordering::Relaxed) as f64);
+        let [open, accepted, turned_away] = [&self.connections, &self.accepted, &self.turned_away]
+            .map(|count| count.load(Ordering::Relaxed) as f64);
         [
             requests,
             times,
             Family::gauge("npvr_http_connections", "Connections that are open").with([], open),
             Family::counter("npvr_http_connections_total", "Connections that were accepted")
                 .with([], accepted),
+            Family::counter(
+                "npvr_http_turned_away_total",
+                "Connections that were closed to make room, or had none",
+            )
+            .with([], turned_away),
         ]
     }
 

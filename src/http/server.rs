@@ -116,8 +116,9 @@ impl Shared {
             match listener.accept(self.server.limits.stall_time).await {
                 Ok((socket, peer)) => {
                     // Where every client waits for us, there is no place, and this one is turned away at once.
-                    if let Some(place) = self.places.take().await {
-                        self.open(graceful, socket, peer, place);
+                    match self.places.take().await {
+                        Some(place) => self.open(graceful, socket, peer, place),
+                        None => self.server.app.metrics.turned_away(),
                     }
                 }
                 // That client has gone already.
@@ -160,7 +161,7 @@ impl Shared {
             tokio::select! {
                 // What goes wrong with a connection is the client's: there is nobody to tell.
                 _ = connection => {}
-                () = place.pulse.parting() => {}
+                () = place.pulse.parting() => connected.turned_away(),
             }
             drop((place, connected));
         });

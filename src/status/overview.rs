@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 
 use super::attention::{Attention, Facts, attention};
-use super::known::Known;
+use super::known::{Books, Known};
 use super::strip::{Patch, part, strip};
 use super::{Counts, Job, LowSpace, job, low_space, oldest, span};
 use crate::capture::Workplace;
@@ -163,11 +163,7 @@ fn row(
     let span = span(head.since, oldest, now);
     let at_risk: Vec<Risk> = sight.at_risk.iter().filter(|risk| risk.cell.end() > oldest).cloned().collect();
     let holds: Vec<&Hold> = books.holds.iter().filter(|hold| hold.holds_at(now)).collect();
-    let of_channel = |low: &&LowSpace| {
-        low.folder == place.spool || channel.disk_path.as_ref().is_some_and(|path| *path == low.folder)
-    };
-    let low_space: Vec<String> =
-        low_space.iter().filter(of_channel).map(|low| low.folder.display().to_string()).collect();
+    let low_space = folders(place, channel, low_space);
     let facts = Facts {
         name: channel.name.as_str(),
         enabled: channel.enabled,
@@ -181,16 +177,7 @@ fn row(
         low_space: &low_space,
     };
     let attention = attention(&facts, now);
-    let is_held = |part: Range| holds.iter().any(|hold| !hold.range.intersect(part).is_empty());
-    let is_at_risk = |part: Range| at_risk.iter().any(|r| !r.cell.range().intersect(part).is_empty());
-    let patches = |span: Range| {
-        let strip = strip(span, slots, channel.grid, &books.stretches).into_iter().enumerate();
-        let patch = |(n, state)| {
-            let part = part(span, slots, n);
-            Patch { state, held: is_held(part), at_risk: is_at_risk(part) }
-        };
-        strip.map(patch).collect()
-    };
+    let strip = span.map(|span| patches(span, slots, channel, books, &holds, &at_risk)).unwrap_or_default();
     Row {
         name: channel.name.to_string(),
         enabled: channel.enabled,
@@ -199,7 +186,7 @@ fn row(
         error: sight.error.clone(),
         lag_s: sight.lag_s,
         span,
-        strip: span.map(patches).unwrap_or_default(),
+        strip,
         counts: books.counts,
         gaps: books.gaps,
         missing_s: books.missing.as_secs_f64(),
@@ -210,6 +197,36 @@ fn row(
         seconds_to_loss: attention.iter().find_map(|one| one.seconds_to_loss),
         attention,
     }
+}
+
+/// The folders without space that a capture of `channel` needs.
+fn folders(place: &Workplace, channel: &Channel, low_space: &[LowSpace]) -> Vec<String> {
+    let is_needed = |low: &&LowSpace| {
+        low.folder == place.spool || channel.disk_path.as_ref().is_some_and(|path| *path == low.folder)
+    };
+    low_space.iter().filter(is_needed).map(|low| low.folder.display().to_string()).collect()
+}
+
+/// The strip of `span`, with what is held and what is at risk laid over it.
+fn patches(
+    span: Range,
+    slots: usize,
+    channel: &Channel,
+    books: &Books,
+    holds: &[&Hold],
+    at_risk: &[Risk],
+) -> Vec<Patch> {
+    let states = strip(span, slots, channel.grid, &books.stretches).into_iter().enumerate();
+    let patch = |(n, state)| {
+        let part = part(span, slots, n);
+        let touches = |range: Range| !range.intersect(part).is_empty();
+        Patch {
+            state,
+            held: holds.iter().any(|hold| touches(hold.range)),
+            at_risk: at_risk.iter().any(|risk| touches(risk.cell.range())),
+        }
+    };
+    states.map(patch).collect()
 }
 
 /// Those that really run: whose lock is held.

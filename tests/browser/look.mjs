@@ -204,7 +204,7 @@ async function jobs(page, view) {
 
 async function documentation(page, view) {
   await open(page, view, "apidocs", `${site}/apidocs`);
-  await page.locator("summary", { hasText: "/api/v1/channels/{name}/chunks" }).click();
+  await page.locator("summary", { has: page.getByText("/api/v1/channels/{name}/chunks", { exact: true }) }).click();
   await page.locator("details[open] a", { hasText: "Page" }).first().click();
   await inspect(page);
   await page.screenshot({ path: join(shots, `${view.name}-operation.png`) });

@@ -102,6 +102,39 @@ fn reading_can_be_closed_too_and_a_token_can_be_changed_while_it_runs() {
 }
 
 #[test]
+fn a_channel_is_written_by_who_may_and_by_nobody_else() {
+    let site = Site::new();
+    let file = tokens(&site, "tokens", WRITER);
+    let body = r#"{"channel_url": "http://127.0.0.1:1/news.isml", "chunk_duration": "PT5M", "archive_length": "P7D",
+        "s3_endpoint": "127.0.0.1:1", "s3_bucket": "archive", "s3_access_key": "k", "s3_secret_key": "not-to-be-seen",
+        "s3_region": "r", "secure": false}"#;
+    let put = |server: &Serving, more: &str| {
+        let head = format!(
+            "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        status(&ask(server, "PUT", "/channel/news", &format!("{head}{more}\r\n{body}\r\n")))
+    };
+    let own = format!("Authorization: Bearer {WRITER}\r\n");
+    let server = Serving::start(&site, &["--token-file", file.to_str().unwrap()]);
+    assert_eq!(put(&server, ""), 401);
+    assert_eq!(put(&server, "Authorization: Bearer another-token-0123456\r\n"), 401);
+    assert_eq!(put(&server, &format!("{own}Origin: http://evil.example\r\n")), 403);
+    assert_eq!(put(&server, &format!("{own}Sec-Fetch-Site: cross-site\r\n")), 403);
+    assert_eq!(put(&server, &format!("{own}X-Forwarded-For: 192.0.2.1\r\n")), 201);
+    assert_eq!(put(&server, &format!("{own}Origin: http://localhost\r\n")), 200);
+    let ran = server.stop().expect(0);
+    assert!(!ran.stderr.contains("not-to-be-seen") && !ran.stderr.contains(WRITER), "{}", ran.stderr);
+
+    let open = Serving::start(&site, &[]);
+    assert_eq!(put(&open, "X-Forwarded-For: 192.0.2.1\r\n"), 403, "through a proxy, and without a token");
+    assert_eq!(put(&open, ""), 200);
+    fs::remove_file(site.channel_file("news")).unwrap();
+    assert_eq!(put(&Serving::start(&site, &["--read-only"]), ""), 405);
+    assert!(!site.channel_file("news").exists());
+}
+
+#[test]
 fn it_answers_to_its_own_names_only() {
     let site = Site::new();
     let server = Serving::start(&site, &["--host", "archive", "--public-url", "https://tv.example.com/npvr"]);

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use crate::common::Site;
 use crate::common::live::Live;
 use crate::common::serving::Serving;
-use crate::{assert_serving, say};
+use crate::{ask, assert_serving, say};
 
 /// So many at once.
 const MANY: usize = 2_000;
@@ -90,6 +90,9 @@ fn more_connections_than_there_are_places_for_leave_it_serving() {
     assert_serving(&server);
     let (_, descriptors) = server.uses();
     assert!(descriptors < 100, "{descriptors} descriptors");
+    let told = ask(&server, "GET", "/metrics", "");
+    let away = told.lines().find_map(|line| line.strip_prefix("npvr_http_turned_away_total ")).unwrap();
+    assert!(away.parse::<f64>().unwrap() > 400.0, "{away}");
     drop(open);
 }
 

@@ -116,21 +116,12 @@ fn page(
     let blocks: Vec<Block> = model.days.into_iter().flat_map(|day| day.blocks).collect();
     let within = shown.unwrap_or(Range::new(now, now));
     let one = shown.filter(|span| channel.grid.cell_at(span.start).end() >= span.end);
-    let turned = |back: bool| {
-        let (shown, all) = (shown?, all?);
-        let (start, end, length) = (shown.start, shown.end, shown.duration());
-        let (to, is_there) = match back {
-            true => (Range::new(start.minus(length), start), start > all.start),
-            false => (Range::new(end, end.plus(length)), end < all.end),
-        };
-        is_there.then(|| zoom(&path, to))
-    };
     Ok(Page {
         facts: facts(&row, now),
         points: points(&row.attention),
         crumbs: asked.map(|asked| crumbs(&path, asked)).unwrap_or_default(),
-        earlier: turned(true),
-        later: turned(false),
+        earlier: shown.zip(all).and_then(|(shown, all)| earlier(&path, shown, all)),
+        later: shown.zip(all).and_then(|(shown, all)| later(&path, shown, all)),
         shown: shown.map(stretch).unwrap_or_default(),
         grid_s: grid_s.as_secs(),
         calendar: shown.filter(|_| all.is_some()).map(|span| Calendar::new(span, grid_s, &blocks, asked)),
@@ -149,6 +140,18 @@ fn page(
         frame,
         path,
     })
+}
+
+/// The link to as much before what is shown, if there is any of it.
+fn earlier(path: &str, shown: Range, all: Range) -> Option<String> {
+    let before = Range::new(shown.start.minus(shown.duration()), shown.start);
+    (shown.start > all.start).then(|| zoom(path, before))
+}
+
+/// The same of what comes after.
+fn later(path: &str, shown: Range, all: Range) -> Option<String> {
+    let after = Range::new(shown.end, shown.end.plus(shown.duration()));
+    (shown.end < all.end).then(|| zoom(path, after))
 }
 
 /// How the channel stands.

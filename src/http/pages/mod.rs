@@ -46,6 +46,8 @@ pub(super) fn routes(to: &mut Routes) {
     to.add(Method::GET, "/assets/{file}", Style::Plain, Access::Open, assets::asset);
     to.add(Method::GET, "/", Style::Page, Access::Read, overview);
     to.add(Method::GET, "/channel/{name}/cell", Style::Page, Access::Read, cell::cell);
+    // A wiki is another site.
+    // A wiki is another site.
     to.add(Method::GET, "/channel/{name}/coverage.svg", Style::Plain, Access::Read, coverage::coverage)
         .shared();
 }

@@ -129,7 +129,8 @@ async fn a_path_of_the_reference_is_a_page_for_a_browser_and_json_for_others() {
     for target in ["/channel/", "/api/channel/", "/channel/news", "/job/", &format!("/job/{id}")] {
         let page = get(&app, target, &[]).await;
         assert!(body(&page).starts_with("<!doctype html>"), "{target}");
-        let json = get(&app, target, &[("accept", "application/json")]).await;
+        let asked = request(Method::GET, target, &[("accept", "application/json")]);
+        let json = Routes::new().unwrap().answer(&app, asked).await;
         assert_eq!(json.headers["content-type"], "application/json", "{target}");
         assert_eq!((&page.headers["vary"], &json.headers["vary"]), (&ACCEPT, &ACCEPT), "{target}");
     }
