@@ -2,9 +2,11 @@
 //!
 //! A line above `clip`, whose runs it takes as they are: the runs are the decision, and nothing is decided here.
 
+mod addresses;
 mod ism;
 mod smil;
 
+pub use addresses::Addresses;
 pub use ism::ism;
 pub use smil::smil;
 
