@@ -3,6 +3,7 @@
 //! A line above `clip`, whose runs it takes as they are: the runs are the decision, and nothing is decided here.
 
 mod addresses;
+pub mod hls;
 mod ism;
 mod smil;
 

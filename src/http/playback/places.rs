@@ -39,6 +39,10 @@ impl Addresses for Places<'_> {
     fn init(&self, cell: Cell, file_track_id: u32) -> String {
         self.here(&format!("init/{}/{cell}/{file_track_id}.mp4", self.channel.name))
     }
+
+    fn nothing(&self) -> String {
+        self.here("hls/nothing.mp4")
+    }
 }
 
 #[cfg(test)]
