@@ -11,8 +11,8 @@ pub struct Listed<'a> {
     pub id: u32,
     /// What the source says of it.
     pub track: &'a Track,
-    /// How many frames a thousand seconds have, where they were counted.
-    pub frames_in_1000_s: Option<u64>,
+    /// How many samples it has in how many seconds, where that is known and even.
+    pub rate: Option<(u64, u64)>,
 }
 
 /// What there is to say of a track that has media in the clip.
@@ -24,7 +24,8 @@ pub(super) struct Facts {
     pub(super) language: Option<String>,
     /// What the source says, in bits a second; or else what was measured.
     pub(super) said_rate: u64,
-    pub(super) frames_in_1000_s: Option<u64>,
+    /// How many pictures there are in how many seconds.
+    pub(super) pictures: Option<(u64, u64)>,
     /// Each once, in the order in which they come.
     pub(super) codecs: Vec<String>,
     /// The largest pictures, in pixels.
@@ -42,14 +43,14 @@ impl Hls<'_> {
     }
 
     fn facts_of(&self, listed: Listed<'_>) -> Facts {
-        let Listed { id, track, frames_in_1000_s } = listed;
+        let Listed { id, track, rate: pictures } = listed;
         let rate = self.rate(id);
         let mut facts = Facts {
             id,
             medium: track.medium,
             language: track.language.as_deref().and_then(language_tag),
             said_rate: track.bandwidth.unwrap_or(rate.average),
-            frames_in_1000_s,
+            pictures: pictures.filter(|_| track.medium == Medium::Video),
             codecs: Vec::new(),
             size: None,
             channels: 0,

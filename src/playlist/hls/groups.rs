@@ -81,7 +81,7 @@ mod tests {
             medium: Medium::Audio,
             language: language.map(str::to_owned),
             said_rate,
-            frames_in_1000_s: None,
+            pictures: None,
             codecs: vec![codec.to_owned()],
             size: None,
             channels: 2,

@@ -148,8 +148,9 @@ impl Stream<'_> {
         let is_known = !self.facts.codecs.is_empty() && beside().all(|group| !group.codecs.is_empty());
         codecs(out, if is_known { &names } else { &[] });
         resolution(out, self.facts);
-        if let Some(frames) = self.facts.frames_in_1000_s {
-            let _ = write!(out, ",FRAME-RATE={}.{:03}", frames / 1_000, frames % 1_000);
+        if let Some((pictures, seconds)) = self.facts.pictures {
+            let thousandths = (pictures.saturating_mul(1_000) + seconds / 2) / seconds.max(1);
+            let _ = write!(out, ",FRAME-RATE={}.{:03}", thousandths / 1_000, thousandths % 1_000);
         }
         for (kind, group) in [("AUDIO", self.sound), ("SUBTITLES", self.text)] {
             if let Some(group) = group {

@@ -13,7 +13,6 @@
 
 mod child;
 mod facts;
-mod gaps;
 mod groups;
 mod master;
 mod media;
@@ -23,11 +22,11 @@ mod walk;
 
 pub use child::Child;
 pub use facts::Listed;
-pub use gaps::Gaps;
 
 use crate::clip::{Clip, Reel, Span};
 use crate::error::{Error, Kind, Result};
 use crate::grid::Cell;
+use crate::playlist::Gaps;
 
 /// What a playlist that grows says that its longest segment has, in seconds: it may never say anything else (§6.2.1), and does
 /// not know yet how long segments are going to be. Origins publish up to ten seconds.
@@ -49,7 +48,7 @@ pub enum Form {
 /// What all playlists of one clip are made of.
 #[derive(Debug)]
 pub struct Hls<'a> {
-    reel: &'a Reel,
+    reel: &'a Reel<'a>,
     form: Form,
     /// One for each run.
     openings: Vec<Opening>,
@@ -73,7 +72,7 @@ impl<'a> Hls<'a> {
     ///
     /// # Errors
     /// [`Kind::Unsupported`] if fragments hold media of several tracks at once.
-    pub fn new(clip: &Clip, reel: &'a Reel, gaps: Gaps, form: Form) -> Result<Hls<'a>> {
+    pub fn new(clip: &Clip, reel: &'a Reel<'a>, gaps: Gaps, form: Form) -> Result<Hls<'a>> {
         let all = reel.runs.iter().flat_map(|run| &run.tracks).flat_map(|track| &track.spans);
         if let Some(span) = all.clone().find(|span| span.muxed) {
             let what = format!("chunk {}: one fragment has media of several tracks", span.cell);
@@ -106,7 +105,7 @@ impl<'a> Hls<'a> {
 }
 
 /// No player goes on from one init segment to another on one line of time: a run that needs another is not joined.
-fn part_runs(reel: &Reel, id: u32, openings: &mut [Opening]) {
+fn part_runs(reel: &Reel<'_>, id: u32, openings: &mut [Opening]) {
     let mut before: Option<u64> = None;
     for (run, opening) in reel.runs.iter().zip(openings) {
         let spans = || run.track(id).into_iter().flat_map(|track| &track.spans);
@@ -117,7 +116,7 @@ fn part_runs(reel: &Reel, id: u32, openings: &mut [Opening]) {
 }
 
 /// Where within a run a track needs another init segment.
-fn find_breaks(reel: &Reel, id: u32, openings: &mut [Opening]) {
+fn find_breaks(reel: &Reel<'_>, id: u32, openings: &mut [Opening]) {
     let mut before: Option<u64> = None;
     for (run, opening) in reel.runs.iter().zip(openings) {
         before = before.filter(|_| opening.is_joined);
@@ -136,7 +135,7 @@ fn is_other(before: Option<u64>, now: Option<u64>) -> bool {
 }
 
 /// Which init segment a span needs, as far as one can be told from another: its own where it is not known.
-fn init_of(span: &Span) -> (u32, Result<u64, Cell>) {
+fn init_of(span: &Span<'_>) -> (u32, Result<u64, Cell>) {
     (span.file_track_id, span.init().ok_or(span.cell))
 }
 

@@ -17,7 +17,7 @@ pub(super) enum Item<'a> {
     /// The line of time breaks here.
     Break,
     /// From here on the init segment of this span is needed.
-    Init(&'a Span),
+    Init(&'a Span<'a>),
     /// A fragment, and from when to when it is presented.
     Fragment(Cell, &'a IndexEntry, i64, i64),
     /// From when to when the track has nothing.
@@ -65,7 +65,7 @@ impl<'a> Hls<'a> {
 }
 
 impl<'a, F: FnMut(Item<'a>)> Walk<F> {
-    fn enter(&mut self, run: &ReelRun) {
+    fn enter(&mut self, run: &ReelRun<'_>) {
         self.begins = us(run.range.start);
         self.slack = 0;
         let spans = run.tracks.iter().flat_map(|track| &track.spans);
@@ -74,7 +74,7 @@ impl<'a, F: FnMut(Item<'a>)> Walk<F> {
         self.ends.dedup();
     }
 
-    fn run(&mut self, track: Option<&'a ReelTrack>, breaks: &[Cell]) {
+    fn run(&mut self, track: Option<&'a ReelTrack<'a>>, breaks: &[Cell]) {
         let mut breaks = breaks.iter().peekable();
         for (track, span) in track.iter().flat_map(|track| track.spans.iter().map(move |span| (track, span))) {
             let start = ticks_us(span.start_ticks(), track.timescale);
@@ -116,13 +116,13 @@ impl<'a, F: FnMut(Item<'a>)> Walk<F> {
         end.map_or(round, |end| round.min(*end))
     }
 
-    fn span(&mut self, span: &'a Span, timescale: Timescale) {
+    fn span(&mut self, span: &'a Span<'a>, timescale: Timescale) {
         let needed = init_of(span);
         if self.init.as_ref() != Some(&needed) {
             (self.tell)(Item::Init(span));
             self.init = Some(needed);
         }
-        for fragment in &span.fragments {
+        for fragment in span.fragments {
             let start = span.presented(fragment);
             let end = start.saturating_add(i64::from(fragment.duration_ticks));
             let (start, end) = (ticks_us(start, timescale), ticks_us(end, timescale));

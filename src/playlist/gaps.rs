@@ -7,11 +7,10 @@ use crate::error::{Error, Kind, Result};
 /// What a playlist makes of time of which nothing is archived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Gaps {
-    /// It is left out, and the line of time breaks there: what every player follows.
+    /// It is left out: what is behind it follows at once.
     #[default]
     Skip,
-    /// It is there, as segments without media (`EXT-X-GAP`): the playlist is as long as the clip is by the clock. Not every
-    /// player follows that.
+    /// It takes as long as it lasted, with nothing to be seen.
     Mark,
     /// There is no playlist.
     Fail,
