@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::playback::Headers;
+use super::presigned::Presigned;
 use super::tasks::Tasks;
 use super::{Guard, Metrics};
 use crate::capture::Workplace;
@@ -60,6 +61,8 @@ pub struct App {
     pub tasks: Tasks,
     /// The headers of chunks, for init segments.
     pub(super) headers: Headers,
+    /// Where players are sent for chunks in buckets.
+    pub(super) presigned: Presigned,
     /// Held by who changes the configuration.
     changing: Mutex<()>,
     catalogue: Mutex<Option<Catalogue>>,
@@ -86,7 +89,7 @@ impl App {
         let (metrics, looking) = (Metrics::default(), Arc::default());
         let (tasks, changing) = (Tasks::default(), Mutex::default());
         let overviews = Overviews::new();
-        let headers = Headers::default();
+        let (headers, presigned) = (Headers::default(), Presigned::default());
         App {
             place,
             configuration,
@@ -96,6 +99,7 @@ impl App {
             looking,
             tasks,
             headers,
+            presigned,
             changing,
             catalogue,
             stores,
@@ -153,7 +157,7 @@ impl App {
     }
 
     /// The channels are read again by the next who asks: their files were changed here.
-    pub fn channels_changed(&self) {
+    pub(super) fn channels_changed(&self) {
         *self.catalogue.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

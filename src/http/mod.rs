@@ -26,6 +26,7 @@ mod openapi;
 mod pages;
 mod places;
 mod playback;
+mod presigned;
 mod reference;
 mod refusal;
 mod request;
