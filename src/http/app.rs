@@ -9,6 +9,7 @@ use url::Url;
 
 use super::playback::Headers;
 use super::presigned::Presigned;
+use super::sign_keys::SignKeys;
 use super::tasks::Tasks;
 use super::{Guard, Metrics};
 use crate::capture::Workplace;
@@ -63,6 +64,8 @@ pub struct App {
     pub(super) headers: Headers,
     /// Where players are sent for chunks in buckets.
     pub(super) presigned: Presigned,
+    /// The keys of signed links.
+    pub(super) sign_keys: SignKeys,
     /// Held by who changes the configuration.
     changing: Mutex<()>,
     catalogue: Mutex<Option<Catalogue>>,
@@ -90,6 +93,7 @@ impl App {
         let (tasks, changing) = (Tasks::default(), Mutex::default());
         let overviews = Overviews::new();
         let (headers, presigned) = (Headers::default(), Presigned::default());
+        let sign_keys = SignKeys::default();
         App {
             place,
             configuration,
@@ -100,6 +104,7 @@ impl App {
             tasks,
             headers,
             presigned,
+            sign_keys,
             changing,
             catalogue,
             stores,

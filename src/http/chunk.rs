@@ -33,7 +33,9 @@ const REPLACED_S: &str = "1";
 
 /// The routes of this file.
 pub(super) fn routes(to: &mut Routes) {
-    to.add_both(Method::GET, "/chunk/{name}/{day}/{file}", Style::Plain, Access::Read, chunk).shared();
+    to.add_both(Method::GET, "/chunk/{name}/{day}/{file}", Style::Plain, Access::Read, chunk)
+        .shared()
+        .signed();
 }
 
 /// A chunk

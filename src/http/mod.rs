@@ -32,6 +32,9 @@ mod refusal;
 mod request;
 mod routes;
 mod server;
+mod sign_keys;
+mod signature;
+mod signed;
 mod smil;
 #[cfg(test)]
 mod socket_tests;
@@ -55,5 +58,7 @@ pub use refusal::{Refusal, Style};
 pub use request::Request;
 pub use routes::{Access, Added, Routes};
 pub use server::{Limits, Server};
+pub use sign_keys::{is_open_to_all, read_key};
+pub use signature::Key;
 pub use tasks::Tasks;
 pub use tokens::Tokens;
