@@ -146,10 +146,11 @@ fn tag(stored: &Stored) -> String {
     format!("\"{}\"", digest.hex())
 }
 
-/// The cell that the path names.
+/// The cell that the path names. Playlists of fragments say `.mp4`: there are players that judge media by the ending of its name.
 fn cell(channel: &Channel, request: &Request) -> Result<Cell> {
     let (name, day, file) = (channel.name.as_str(), request.param("day"), request.param("file"));
-    Cell::of_key(name, &format!("{name}/{day}/{file}")).ok_or_else(|| missing(channel))
+    let stem = file.strip_suffix(".mp4").or(file.strip_suffix(".ismv")).ok_or_else(|| missing(channel))?;
+    Cell::of_key(name, &format!("{name}/{day}/{stem}.ismv")).ok_or_else(|| missing(channel))
 }
 
 /// What is stored of a cell, and how far its row is.

@@ -30,11 +30,16 @@ pub fn is_same_language(one: &str, other: &str) -> bool {
 pub fn language_tag(language: &str) -> Option<String> {
     let mut parts = language.split(['-', '_']);
     let primary = canonical(parts.next()?);
-    let is_word = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
-    if primary == "und" || !(2..=8).contains(&primary.len()) || !primary.bytes().all(|b| b.is_ascii_alphabetic()) {
+    let is_word =
+        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    if primary == "und"
+        || !(2..=8).contains(&primary.len())
+        || !primary.bytes().all(|b| b.is_ascii_alphabetic())
+    {
         return None;
     }
-    let short = TWO_LETTERS.split(' ').filter_map(|pair| pair.split_once(':')).find(|(_, long)| *long == primary);
+    let short =
+        TWO_LETTERS.split(' ').filter_map(|pair| pair.split_once(':')).find(|(_, long)| *long == primary);
     let mut tag = short.map_or(primary.as_str(), |(short, _)| short).to_owned();
     for part in parts {
         if !is_word(part) {

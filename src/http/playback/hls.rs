@@ -28,7 +28,9 @@ const GROWING_S: u32 = 2;
 
 pub(super) fn routes(to: &mut Routes) {
     to.add(Method::GET, "/hls/nothing.mp4", Style::Plain, Access::Open, nothing).shared();
-    to.add(Method::GET, "/hls/{name}/{ranges}/{file}", Style::Plain, Access::Read, playlist).shared();
+    to.add(Method::GET, "/hls/{name}/{ranges}/{file}", Style::Plain, Access::Read, playlist)
+        .shared()
+        .signed();
 }
 
 /// Media for segments that are not there
@@ -91,8 +93,11 @@ pub(super) async fn master(
         let span = reel.runs.iter().find_map(|run| run.track(id)?.spans.first())?;
         footage.index(span.cell)?.tracks.iter().find(|track| track.track_id == id)?.rate()
     };
-    let tracks: Vec<Listed<'_>> =
-        footage.tracks.iter().map(|row| Listed { id: row.id, track: &row.track, rate: rate(row.id) }).collect();
+    let tracks: Vec<Listed<'_>> = footage
+        .tracks
+        .iter()
+        .map(|row| Listed { id: row.id, track: &row.track, rate: rate(row.id) })
+        .collect();
     let (places, query) = (Places::new(channel, depth), stage.query());
     let link = |child: Child| places.here(&format!("hls/{}/{ranges}/{child}{query}", channel.name));
     let text = Hls::new(&footage.clip, &reel, stage.gaps, stage.form)?.master(&tracks, &link);

@@ -39,7 +39,11 @@ impl Hls<'_> {
     /// Of those of `tracks` that have media in the clip, in their order.
     pub(super) fn facts(&self, tracks: &[Listed<'_>]) -> Vec<Facts> {
         let there = self.reel.track_ids();
-        tracks.iter().filter(|listed| there.contains(&listed.id)).map(|listed| self.facts_of(*listed)).collect()
+        tracks
+            .iter()
+            .filter(|listed| there.contains(&listed.id))
+            .map(|listed| self.facts_of(*listed))
+            .collect()
     }
 
     fn facts_of(&self, listed: Listed<'_>) -> Facts {

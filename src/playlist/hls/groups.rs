@@ -25,10 +25,12 @@ pub(super) fn groups<'a>(tracks: &[&'a Facts], word: &str) -> Vec<Vec<Member<'a>
 fn of_codec<'a>(tracks: &[&'a Facts], codec: &str, word: &str) -> Vec<Vec<Member<'a>>> {
     let tracks: Vec<&Facts> = tracks.iter().copied().filter(|facts| family(facts) == codec).collect();
     let languages = distinct(tracks.iter().map(|facts| facts.language.clone()));
-    let of = |language: &Option<String>| qualities(tracks.iter().copied().filter(|f| f.language == *language));
+    let of =
+        |language: &Option<String>| qualities(tracks.iter().copied().filter(|f| f.language == *language));
     let languages: Vec<Vec<Vec<&Facts>>> = languages.iter().map(of).collect();
     let most = languages.iter().map(Vec::len).max().unwrap_or(0);
-    let group = |quality: usize| languages.iter().filter_map(move |of| of.get(quality).or(of.last())).flatten();
+    let group =
+        |quality: usize| languages.iter().filter_map(move |of| of.get(quality).or(of.last())).flatten();
     (0..most).map(|quality| named(group(quality).copied(), word)).collect()
 }
 

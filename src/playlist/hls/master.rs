@@ -46,7 +46,10 @@ impl Hls<'_> {
         let text = groups_of_text(&texts);
         let text_group = (!text.is_empty()).then(|| Beside::of("text".to_owned(), &text));
         for (group, members) in sound_groups.iter().zip(&sound) {
-            members.iter().enumerate().for_each(|(n, member)| rendition(&mut out, "AUDIO", group, member, n == 0, link));
+            members
+                .iter()
+                .enumerate()
+                .for_each(|(n, member)| rendition(&mut out, "AUDIO", group, member, n == 0, link));
         }
         if let Some(group) = &text_group {
             text.iter().for_each(|member| rendition(&mut out, "SUBTITLES", group, member, false, link));

@@ -34,7 +34,8 @@ impl Hls<'_> {
             false => self.target_s,
         };
         let in_us = self.reel.runs.first().map_or(0, |run| walk::us(run.range.start));
-        let segment_bytes = SEGMENT_BYTES + addresses.chunk(Cell::from_range(Range::new(Time::EPOCH, Time::EPOCH))).len();
+        let segment_bytes =
+            SEGMENT_BYTES + addresses.chunk(Cell::from_range(Range::new(Time::EPOCH, Time::EPOCH))).len();
         let mut writer = Writer {
             out: String::with_capacity(AROUND_BYTES + survey.segments * segment_bytes),
             addresses,

@@ -82,7 +82,8 @@ impl<'a> Hls<'a> {
         for part in &clip.parts {
             for n in 0..part.runs.len() {
                 let before = n.checked_sub(1).map(|before| part.runs[before].range.end);
-                let is_joined = gaps == Gaps::Mark && before.is_some_and(|end| end < part.runs[n].range.start);
+                let is_joined =
+                    gaps == Gaps::Mark && before.is_some_and(|end| end < part.runs[n].range.start);
                 openings.push(Opening { is_joined, breaks: Vec::new() });
             }
         }

@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn seconds_have_no_digit_too_many() {
-        for (us, text) in [(0, "0"), (1, "0.000001"), (1_920_000, "1.92"), (2_000_000, "2"), (10_020_000, "10.02")]
+        for (us, text) in
+            [(0, "0"), (1, "0.000001"), (1_920_000, "1.92"), (2_000_000, "2"), (10_020_000, "10.02")]
         {
             let mut out = String::new();
             push_seconds(&mut out, us);

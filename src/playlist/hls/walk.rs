@@ -50,8 +50,7 @@ impl<'a> Hls<'a> {
     /// Tells the items of a track in order. `longest_s` is the longest that a segment without media may be, in seconds.
     pub(super) fn walk(&self, id: u32, longest_s: u64, tell: impl FnMut(Item<'a>)) {
         let longest = i64::try_from(longest_s.max(1)).unwrap_or(1).saturating_mul(1_000_000);
-        let mut walk =
-            Walk { tell, longest, told: None, slack: 0, init: None, begins: 0, ends: Vec::new() };
+        let mut walk = Walk { tell, longest, told: None, slack: 0, init: None, begins: 0, ends: Vec::new() };
         for (n, (run, opening)) in self.reel.runs.iter().zip(&self.openings).enumerate() {
             if n > 0 && !opening.is_joined {
                 (walk.tell)(Item::Break);
@@ -76,7 +75,8 @@ impl<'a, F: FnMut(Item<'a>)> Walk<F> {
 
     fn run(&mut self, track: Option<&'a ReelTrack<'a>>, breaks: &[Cell]) {
         let mut breaks = breaks.iter().peekable();
-        for (track, span) in track.iter().flat_map(|track| track.spans.iter().map(move |span| (track, span))) {
+        for (track, span) in track.iter().flat_map(|track| track.spans.iter().map(move |span| (track, span)))
+        {
             let start = ticks_us(span.start_ticks(), track.timescale);
             if self.told.is_none() {
                 let first = span.fragments.first().map_or(0, |first| i64::from(first.duration_ticks));
