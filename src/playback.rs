@@ -9,7 +9,7 @@ mod footage;
 
 use std::collections::BTreeMap;
 
-use crate::clip::{self, Ask, Clip, Lack, PRIMING, Part, cut, hole};
+use crate::clip::{self, Ask, Clip, Lack, PRIMING, Part, cut, grows_from, hole};
 use crate::error::{Context, Result};
 use crate::grid::{Cell, Grid};
 use crate::ledger::{Coverage, GapRow, Ledger, Shelved, State, TrackRow};
@@ -25,6 +25,22 @@ pub use footage::{Footage, HeaderWanted, footage};
 pub fn clip(ledger: &dyn Ledger, channel: &str, grid: Grid, ask: &Ask, now: Time) -> Result<Clip> {
     let part = |asked: &Range| part(ledger, channel, grid, *asked, now);
     Ok(Clip { parts: ask.ranges().iter().map(part).collect::<Result<_>>()? })
+}
+
+/// What of `ask` stays as it is, if there is to be more of it; `None` if all of it is as it is going to be. What is behind a
+/// range that grows is left out: it would have to move.
+///
+/// # Errors
+/// Those of the ledger.
+pub fn growing(ledger: &dyn Ledger, channel: &str, grid: Grid, ask: &Ask, now: Time) -> Result<Option<Ask>> {
+    for (n, asked) in ask.ranges().iter().enumerate() {
+        let shelf: Vec<clip::Shelved> = ledger.shelf(channel, *asked)?.iter().map(shelved).collect();
+        if let Some(until) = grows_from(*asked, &shelf, grid, now) {
+            let last = Some(Range::new(asked.start, until)).filter(|range| !range.is_empty());
+            return Ok(Some(ask.ranges()[..n].iter().copied().chain(last).collect()));
+        }
+    }
+    Ok(None)
 }
 
 /// The tracks that the chunk of a cell has media of, in the order of the chunk.

@@ -103,6 +103,13 @@ impl From<Range> for Ask {
     }
 }
 
+impl FromIterator<Range> for Ask {
+    /// Of ranges that are parts of what was asked for.
+    fn from_iter<I: IntoIterator<Item = Range>>(ranges: I) -> Self {
+        Self(ranges.into_iter().collect())
+    }
+}
+
 impl FromStr for Ask {
     type Err = Error;
 

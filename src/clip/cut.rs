@@ -95,12 +95,27 @@ pub fn cut(asked: Range, shelf: &[Shelved], lacks: &[Lack], grid: Grid, now: Tim
     let runs = runs(asked, &pieces(shelf, lacks));
     let played: Ranges = runs.iter().map(|run| run.range).collect();
     let nothing = played.missing_in(asked);
-    let settled = shelf.iter().filter(|s| s.stored || s.settled).map(|s| s.cell.end()).max();
-    let expected_from = grid.cell_at(now.minus(SOON)).start().max(settled.unwrap_or(Time::EPOCH));
+    let expected_from = expected_from(shelf, grid, now);
     let mut gaps: Vec<Gap> = nothing.as_slice().iter().flat_map(|r| told(*r, expected_from)).collect();
     gaps.extend(track_gaps(asked, &runs, &nothing, lacks));
     gaps.sort_by(|a, b| (a.range.start, &a.what).cmp(&(b.range.start, &b.what)));
     Part { asked, runs, gaps, closed: is_closed(asked, shelf, now) }
+}
+
+/// How far what there is of `asked` is going to stay as it is, so that a playlist which grows can say it: up to the first cell of
+/// which there may be more, or what has only just been. `None` if nothing more is to come: all of it is settled, or it ended so
+/// long ago that what is there is all there is to be played. `shelf` is as for [`cut()`].
+pub fn grows_from(asked: Range, shelf: &[Shelved], grid: Grid, now: Time) -> Option<Time> {
+    let touching = shelf.iter().filter(|s| !s.settled && !s.cell.range().intersect(asked).is_empty());
+    let open = touching.map(|s| s.cell.start()).min().unwrap_or(Time::MAX);
+    let from = open.min(expected_from(shelf, grid, now)).max(asked.start);
+    (from < asked.end && asked.end > now.minus(SOON)).then_some(from)
+}
+
+/// From when on what is not there is only not there yet.
+fn expected_from(shelf: &[Shelved], grid: Grid, now: Time) -> Time {
+    let settled = shelf.iter().filter(|s| s.stored || s.settled).map(|s| s.cell.end()).max();
+    grid.cell_at(now.minus(SOON)).start().max(settled.unwrap_or(Time::EPOCH))
 }
 
 /// The stretches of all stored chunks, by start.

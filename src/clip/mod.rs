@@ -14,7 +14,7 @@ mod hole;
 mod reel;
 
 pub use ask::{Ask, Ending};
-pub use cut::{Gap, Lack, Missing, PRIMING, Part, Run, Shelved, cut};
+pub use cut::{Gap, Lack, Missing, PRIMING, Part, Run, Shelved, cut, grows_from};
 pub use hole::hole;
 pub use reel::{Joint, Reel, ReelRun, ReelTrack, Span, reel};
 

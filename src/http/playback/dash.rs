@@ -74,7 +74,7 @@ pub(super) async fn answer(
         refuse_gaps(&scene)?;
     }
     let text = written(&scene, request, gaps, depth)?;
-    Ok(with_facts(Answer::bytes("application/dash+xml", text).tagged(), &scene.footage.clip))
+    Ok(with_facts(Answer::bytes("application/dash+xml", text).tagged(), scene.whole()))
 }
 
 pub(super) fn refuse_gaps(scene: &Scene) -> Result<(), Refusal> {

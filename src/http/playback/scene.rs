@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::channel::Channel;
-use crate::clip::{Ask, Ending};
-use crate::error::Result;
+use crate::clip::{Ask, Clip, Ending};
+use crate::error::{Error, Kind, Result};
 use crate::http::clip::{is_there, may_be_there};
 use crate::http::{App, Refusal};
 use crate::media::read_traits;
@@ -27,10 +27,19 @@ pub(super) struct Scene {
     /// The ranges as the parts of a playlist are asked for: `START--` for one that goes on, and one up to now has the end that
     /// it has for now, so that all parts end alike.
     pub(super) ranges: String,
-    /// The clip, and the indexes of its chunks.
+    /// The clip, and the indexes of its chunks. Of what grows it has what is going to stay as it is.
     pub(super) footage: Footage,
     /// True if there will be more of it.
     pub(super) grows: bool,
+    /// Of what grows: the clip with all that is there, and all that is not.
+    whole: Option<Clip>,
+}
+
+impl Scene {
+    /// All that is there of what was asked for, and all that is missing.
+    pub(super) fn whole(&self) -> &Clip {
+        self.whole.as_ref().unwrap_or(&self.footage.clip)
+    }
 }
 
 /// What is asked for by `ranges`: `START--END`, several with commas between, `START--`, or `START--now`.
@@ -39,24 +48,39 @@ pub(super) struct Scene {
 /// As [`crate::http::clip::clip`].
 pub(super) async fn scene(app: &App, name: &str, ranges: &str) -> Result<Scene, Refusal> {
     let (channel, now) = (app.channel(name)?, app.now());
+    let (ledger, grid) = (app.place.ledger.as_ref(), channel.grid);
     let (mut ask, ending) = Ask::read(ranges, now)?;
     may_be_there(&channel, &ask, now)?;
-    let mut footage = footage(app, &channel, &ask).await?;
-    is_there(&channel, &ask, &footage.clip)?;
-    let last = footage.clip.runs().last().map(|run| run.range.end);
-    if let (Ending::Now, Some(end), Some(range)) = (ending, last, ask.ranges().first()) {
+    if ending == Ending::Now {
+        let clip = playback::clip(ledger, name, grid, &ask, now)?;
+        is_there(&channel, &ask, &clip)?;
+        let (start, last) = (ask.ranges().first().map(|r| r.start), clip.runs().last().map(|r| r.range.end));
         // Up to now is up to what is stored by now.
-        ask = Ask::from(Range::new(range.start, end));
-        footage = playback::footage(app.place.ledger.as_ref(), name, channel.grid, &ask, now)?;
-        learn(app, &channel, &mut footage).await?;
+        ask = start.zip(last).map_or(ask, |(start, end)| Ask::from(Range::new(start, end)));
+    }
+    let stays = match ending {
+        Ending::Now => None,
+        Ending::Fixed => playback::growing(ledger, name, grid, &ask, now)?,
+        // Also where all of it is there up to this moment.
+        Ending::Open => {
+            Some(playback::growing(ledger, name, grid, &ask, now)?.unwrap_or_else(|| ask.clone()))
+        }
+    };
+    let footage = footage(app, &channel, stays.as_ref().unwrap_or(&ask)).await?;
+    let grows = stays.is_some();
+    let whole = grows.then(|| playback::clip(ledger, name, grid, &ask, now)).transpose()?;
+    is_there(&channel, &ask, whole.as_ref().unwrap_or(&footage.clip))?;
+    if footage.clip.is_empty() {
+        let error =
+            Error::new(Kind::NotFound, format!("channel {name}: the beginning of {ask} is not settled yet"));
+        return Err(error.hint("the next check may settle it").into());
     }
     let start = ask.ranges().first().map(|range| range.start);
     let ranges = match (ending, start) {
         (Ending::Open, Some(start)) => format!("{start}--"),
         _ => ask.to_string(),
     };
-    let grows = ending == Ending::Open || !footage.clip.is_closed();
-    Ok(Scene { channel, ask, ranges, footage, grows })
+    Ok(Scene { channel, ask, ranges, footage, grows, whole })
 }
 
 async fn footage(app: &App, channel: &Arc<Channel>, ask: &Ask) -> Result<Footage> {
