@@ -34,7 +34,8 @@ pub fn clip(ledger: &dyn Ledger, channel: &str, grid: Grid, ask: &Ask, now: Time
 /// Those of the ledger.
 pub fn growing(ledger: &dyn Ledger, channel: &str, grid: Grid, ask: &Ask, now: Time) -> Result<Option<Ask>> {
     for (n, asked) in ask.ranges().iter().enumerate() {
-        let shelf: Vec<clip::Shelved> = ledger.shelf(channel, *asked)?.iter().map(shelved).collect();
+        let within = Range::new(asked.start.minus(PRIMING), asked.end);
+        let shelf: Vec<clip::Shelved> = ledger.shelf(channel, within)?.iter().map(shelved).collect();
         if let Some(until) = grows_from(*asked, &shelf, grid, now) {
             let last = Some(Range::new(asked.start, until)).filter(|range| !range.is_empty());
             return Ok(Some(ask.ranges()[..n].iter().copied().chain(last).collect()));

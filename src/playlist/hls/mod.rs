@@ -140,5 +140,3 @@ fn init_of(span: &Span<'_>) -> (u32, Result<u64, Cell>) {
     (span.file_track_id, span.init().ok_or(span.cell))
 }
 
-#[cfg(test)]
-mod tests;
