@@ -103,12 +103,14 @@ pub fn cut(asked: Range, shelf: &[Shelved], lacks: &[Lack], grid: Grid, now: Tim
 }
 
 /// How far what there is of `asked` is going to stay as it is, so that a playlist which grows can say it: up to the first cell of
-/// which there may be more, or what has only just been. `None` if nothing more is to come: all of it is settled, or it ended so
+/// which there may be more, or what has only just been. Who plays does not wait for ever: a cell that is not settled so long
+/// after its end is played as it is, or as a gap. `None` if nothing more is to come: all of it is settled, or it ended so
 /// long ago that what is there is all there is to be played. `shelf` is as for [`cut()`]: what comes for priming, too, comes in
 /// front of what is there.
 pub fn grows_from(asked: Range, shelf: &[Shelved], grid: Grid, now: Time) -> Option<Time> {
     let near = Range::new(asked.start.minus(PRIMING), asked.end);
-    let touching = shelf.iter().filter(|s| !s.settled && !s.cell.range().intersect(near).is_empty());
+    let waits = |s: &&Shelved| !s.settled && s.cell.end() > now.minus(SOON);
+    let touching = shelf.iter().filter(waits).filter(|s| !s.cell.range().intersect(near).is_empty());
     let open = touching.map(|s| s.cell.start()).min().unwrap_or(Time::MAX);
     let from = open.min(expected_from(shelf, grid, now)).max(asked.start);
     (from < asked.end && asked.end > now.minus(SOON)).then_some(from)

@@ -49,7 +49,10 @@ impl Attributes {
         let mut rest = text;
         while !rest.is_empty() {
             let (name, value) = rest.split_once('=').unwrap_or_else(|| panic!("no value in {rest:?}"));
-            assert!(name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-'), "{name:?}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-'),
+                "{name:?}"
+            );
             assert!(found.iter().all(|(known, _)| known != name), "{name} twice in {text:?}");
             let (value, behind) = match value.strip_prefix('"') {
                 Some(quoted) => quoted.split_once('"').unwrap(),
@@ -135,7 +138,8 @@ impl Media {
                 _ => {
                     assert!(!line.starts_with('#') && !line.is_empty(), "{line:?} is not known");
                     let Pending { us, bytes, is_gap } = std::mem::take(&mut pending);
-                    let (us, at_us) = (us.unwrap(), clock.expect("the time by the clock is said behind every break"));
+                    let (us, at_us) =
+                        (us.unwrap(), clock.expect("the time by the clock is said behind every break"));
                     assert!(is_gap || (map.is_some() && bytes.is_some()), "{line}");
                     let (uri, map) = (line.to_owned(), map.clone());
                     media.segments.push(Segment { us, uri, bytes, is_gap, breaks, map, at_us });
