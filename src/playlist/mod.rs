@@ -1,8 +1,9 @@
-//! What is written of a clip: each file a form, from values to text. Pure.
+//! What is written of a clip: each file a form, from values to text or bytes. Pure.
 //!
 //! A line above `clip`, whose runs it takes as they are: the runs are the decision, and nothing is decided here.
 
 mod ism;
+pub mod mp4;
 mod smil;
 
 pub use ism::ism;
