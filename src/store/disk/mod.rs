@@ -19,7 +19,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use url::Url;
 
-use super::{ByteRange, Digest, Object, Reading, Space, Store, check_key};
+use super::{ByteRange, Digest, Object, Parts, Reading, Space, Store, check_key};
 use crate::error::{Context, Error, Kind, Result};
 use crate::time::Time;
 
@@ -196,6 +196,24 @@ impl Store for DiskStore {
             }
         };
         Ok(Reading { object, bytes: Box::pin(stream::try_unfold(range.start, next)) })
+    }
+
+    /// Opened once, and read at one go: going to another thread costs more than a part.
+    async fn parts(&self, key: &str, wanted: &[ByteRange]) -> Result<Parts> {
+        check_key(key)?;
+        let (key, wanted) = (key.to_owned(), wanted.to_vec());
+        let read = move |root: &Path| {
+            let file = std::fs::File::open(root.join(&key)).map_err(|e| object_failed(root, &key, e))?;
+            let object = describe(&key, &file.metadata()?)?;
+            let part = |range: &ByteRange| {
+                let end = range.end.min(object.bytes);
+                let start = range.start.min(end);
+                read_at(&file, start, end - start)
+            };
+            let bytes = wanted.iter().map(part).collect::<Result<_>>();
+            Ok(Parts { bytes: bytes.with_context(|| format!("read {}", root.join(&key).display()))?, object })
+        };
+        self.blocking(read).await
     }
 
     async fn head(&self, key: &str) -> Result<Object> {
