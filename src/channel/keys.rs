@@ -189,6 +189,13 @@ pub const KEYS: &[Key] = &[
         "true gives it the keys of [s3] on its command line, as the reference does.",
     ),
     without(
+        "playback.media",
+        Form::Text,
+        "\"serve\"",
+        "Where players of HLS and DASH get media: \"direct\", at public_url; \"redirect\", sent on to the bucket with a URL \
+         that is good for a while; \"serve\", from npvr. Left out: the first of these that can be.",
+    ),
+    without(
         "disk.path",
         Form::Text,
         "\"/srv/npvr\"",

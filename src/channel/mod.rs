@@ -26,7 +26,7 @@ pub use bucket::{S3, S3Keys};
 pub use engine::{Engine, Unified};
 pub use keys::{Form, KEYS, Key, nearest};
 pub use name::Name;
-pub use playback::{Dialect, Ism};
+pub use playback::{Dialect, Ism, Media};
 pub use rate::{format_rate, parse_rate};
 pub use raw::{Layer, Origin};
 pub use resolve::SecretFrom;
@@ -86,6 +86,8 @@ pub struct Channel {
     pub smil_dialect: Dialect,
     /// How its server manifests are made.
     pub ism: Ism,
+    /// Where players find the bytes that HLS and DASH playlists name.
+    pub media: Media,
     effective: Vec<Setting>,
 }
 

@@ -1,5 +1,5 @@
-//! How a channel is played back by Unified Remix and Unified Origin: the keys that playlists and server manifests are made
-//! by.
+//! How a channel is played back, by players themselves and by Unified Remix and Unified Origin: the keys that playlists and
+//! server manifests are made by.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -32,6 +32,39 @@ impl FromStr for Dialect {
             _ => Err(Error::new(Kind::Usage, format!("{text:?} is not a dialect of playlists"))
                 .hint("use classic or continuous")),
         }
+    }
+}
+
+/// Where players find the bytes that playlists name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Media {
+    /// At `public_url`: a CDN, or a bucket that everybody may read. npvr has nothing to do with them.
+    Direct,
+    /// npvr sends players on to the bucket, with a URL that is good for a while.
+    Redirect,
+    /// npvr serves them itself.
+    Serve,
+}
+
+impl Values {
+    /// Where the media of playlists is. What is not said follows from what is known: a public URL, a bucket, a disk.
+    pub(super) fn media(&self, has_public_url: bool, has_bucket: bool) -> Result<Media> {
+        let media = self.text("playback.media", |word| match word {
+            "direct" if has_public_url => Ok(Media::Direct),
+            "direct" => Err(Error::new(Kind::Config, "there is no public_url to send players to")
+                .hint("write public_url = \"https://cdn.example.com/npvr\"")),
+            "redirect" if has_bucket => Ok(Media::Redirect),
+            "redirect" => Err(Error::new(Kind::Config, "the chunks are in no bucket to send players to")
+                .hint("use \"serve\"")),
+            "serve" => Ok(Media::Serve),
+            _ => Err(Error::new(Kind::Config, format!("{word:?} is no way for media to go"))
+                .hint("use \"direct\", \"redirect\" or \"serve\"")),
+        })?;
+        Ok(media.unwrap_or(match (has_public_url, has_bucket) {
+            (true, _) => Media::Direct,
+            (false, true) => Media::Redirect,
+            (false, false) => Media::Serve,
+        }))
     }
 }
 

@@ -136,7 +136,7 @@ impl Layer {
             } else if holds_keys(&name) {
                 fail(document.fault(offset, format!("{name} must be a table: [{name}]")));
             } else {
-                let tables = ["disk", "ism", "s3", "unified"];
+                let tables = ["disk", "ism", "playback", "s3", "unified"];
                 fail(document.unknown(offset, &name, KEYS.iter().map(|k| k.name).chain(tables)));
             }
         }

@@ -74,6 +74,7 @@ impl Channel {
         let url = values
             .need("channel_url", parse_url)
             .map_err(|e| e.hint("write it like channel_url = \"https://example.com/live/news.isml\""))?;
+        let (s3, public_url) = (values.s3(look_up)?, values.text("public_url", base_url)?);
         let channel = Channel {
             name: name.clone(),
             engine: values.engine(&url, look_up)?,
@@ -93,8 +94,9 @@ impl Channel {
             connect_timeout: values.need("connect_timeout", between(second, 300 * second))?,
             read_timeout: values.need("read_timeout", between(second, 600 * second))?,
             disk_path: values.text("disk.path", parse_folder)?,
-            s3: values.s3(look_up)?,
-            public_url: values.text("public_url", base_url)?,
+            media: values.media(public_url.is_some(), s3.is_some())?,
+            s3,
+            public_url,
             smil_dialect: values.need("smil_dialect", str::parse)?,
             ism: values.ism()?,
             effective: values.shown(),

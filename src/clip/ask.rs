@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 use crate::grid::Grid;
-use crate::time::{Range, Time, human_duration};
+use crate::time::{Range, Time, human_duration, typed_time};
 
 /// The ranges of a clip, in the order in which they are to be played: `START--END`, or several with commas between.
 ///
@@ -15,7 +15,35 @@ use crate::time::{Range, Time, human_duration};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask(Vec<Range>);
 
+/// How what is asked for ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Where it says.
+    Fixed,
+    /// With what is archived by now.
+    Now,
+    /// Not yet: it goes on as long as the channel does.
+    Open,
+}
+
 impl Ask {
+    /// Reads what a player asks for: ranges, or one that goes on (`START--`), or one up to now (`START--now`). The end of these
+    /// two is `now`.
+    ///
+    /// # Errors
+    /// As for reading ranges.
+    pub fn read(text: &str, now: Time) -> Result<(Ask, Ending)> {
+        let (start, ending) = match (text.strip_suffix("--now"), text.strip_suffix("--")) {
+            (Some(start), _) => (start, Ending::Now),
+            (_, Some(start)) => (start, Ending::Open),
+            _ => return Ok((text.parse()?, Ending::Fixed)),
+        };
+        let start = typed_time(start)?;
+        // One that begins ahead of now has an end too, and is refused for what it is.
+        let end = now.max(start.plus(Duration::from_secs(1)));
+        Ok((Self::from(Range::new(start, end)).checked()?, ending))
+    }
+
     /// The most ranges at once: more than a reel has, few enough to read the ledger for each.
     pub const MAX_RANGES: usize = 64;
     /// The most that all ranges together may last.
@@ -54,6 +82,16 @@ impl Ask {
             .hint(format!("ask for no more than {most} at once")))
     }
 
+    /// The same, unless it is too long.
+    fn checked(self) -> Result<Self> {
+        if self.total() > Self::MAX_TOTAL {
+            let (total, most) = (human_duration(self.total()), human_duration(Self::MAX_TOTAL));
+            let what = format!("{total} are too long: a clip lasts at most {most}");
+            return Err(Error::new(Kind::Usage, what).hint("ask for it in several requests"));
+        }
+        Ok(self)
+    }
+
     fn total(&self) -> Duration {
         self.0.iter().map(|range| range.duration()).fold(Duration::ZERO, Duration::saturating_add)
     }
@@ -77,13 +115,7 @@ impl FromStr for Ask {
         if text.split(',').nth(Self::MAX_RANGES).is_some() {
             return Err(many());
         }
-        let ask = Self(text.split(',').map(str::parse).collect::<Result<_>>()?);
-        if ask.total() > Self::MAX_TOTAL {
-            let (total, most) = (human_duration(ask.total()), human_duration(Self::MAX_TOTAL));
-            let what = format!("{total} are too long: a clip lasts at most {most}");
-            return Err(Error::new(Kind::Usage, what).hint("ask for it in several requests"));
-        }
-        Ok(ask)
+        Self(text.split(',').map(str::parse).collect::<Result<_>>()?).checked()
     }
 }
 

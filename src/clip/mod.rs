@@ -13,7 +13,7 @@ mod cut;
 mod hole;
 mod reel;
 
-pub use ask::Ask;
+pub use ask::{Ask, Ending};
 pub use cut::{Gap, Lack, Missing, PRIMING, Part, Run, Shelved, cut};
 pub use hole::hole;
 pub use reel::{Joint, Reel, ReelRun, ReelTrack, Span, reel};

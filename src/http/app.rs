@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::playback::Headers;
 use super::tasks::Tasks;
 use super::{Guard, Metrics};
 use crate::capture::Workplace;
@@ -57,6 +58,8 @@ pub struct App {
     pub overviews: Overviews,
     /// Verifications and prunes that somebody asked for.
     pub tasks: Tasks,
+    /// The headers of chunks, for init segments.
+    pub(super) headers: Headers,
     /// Held by who changes the configuration.
     changing: Mutex<()>,
     catalogue: Mutex<Option<Catalogue>>,
@@ -83,7 +86,20 @@ impl App {
         let (metrics, looking) = (Metrics::default(), Arc::default());
         let (tasks, changing) = (Tasks::default(), Mutex::default());
         let overviews = Overviews::new();
-        App { place, configuration, options, metrics, overviews, looking, tasks, changing, catalogue, stores }
+        let headers = Headers::default();
+        App {
+            place,
+            configuration,
+            options,
+            metrics,
+            overviews,
+            looking,
+            tasks,
+            headers,
+            changing,
+            catalogue,
+            stores,
+        }
     }
 
     /// The moment, for every decision that needs one.

@@ -13,7 +13,7 @@ use http::{HeaderName, Method, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::smil::{clip, with_facts};
+use super::clip::{clip, with_facts};
 use super::{Access, Answer, App, Refusal, Request, Routes, Style};
 use crate::channel::{Channel, S3Keys};
 use crate::clip::{Ask, Clip};

@@ -12,8 +12,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    Access, Answer, App, Refusal, Request, Routes, Style, chunk, health, ism, metrics, pages, reference,
-    smil, v1,
+    Access, Answer, App, Refusal, Request, Routes, Style, chunk, health, ism, metrics, pages, playback,
+    reference, smil, v1,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -64,6 +64,7 @@ const PATH: &str = "/api/openapi.json";
         smil::ranges,
         ism::manifest,
         chunk::chunk,
+        playback::init::init,
         health::alive,
         health::ready,
         metrics::metrics,

@@ -9,8 +9,8 @@ use http::header::{ALLOW, VARY};
 use http::{Method, StatusCode};
 
 use super::{
-    Answer, App, Refusal, Request, Style, armour, chunk, health, ism, metrics, openapi, pages, reference,
-    smil, v1,
+    Answer, App, Refusal, Request, Style, armour, chunk, health, ism, metrics, openapi, pages, playback,
+    reference, smil, v1,
 };
 use crate::clock::Tick;
 use crate::error::{Error, Kind, Result};
@@ -99,6 +99,7 @@ impl Routes {
         metrics::routes(&mut routes);
         openapi::routes(&mut routes);
         pages::routes(&mut routes);
+        playback::routes(&mut routes);
         reference::routes(&mut routes);
         smil::routes(&mut routes);
         v1::routes(&mut routes);

@@ -3,35 +3,19 @@
 //! Remix asks for a playlist again and again, and takes it as it is: the whole of it, in one encoding. So a body is never
 //! compressed and never cut, and its entity tag and its age are true: long where nothing in it can change any more.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CACHE_CONTROL, RETRY_AFTER};
-use http::{HeaderName, Method, StatusCode};
+use http::Method;
 
+use super::clip::{clip, with_facts};
 use super::{Access, Answer, App, Refusal, Request, Routes, Style};
 use crate::channel::Channel;
-use crate::clip::{Ask, Clip, Missing};
-use crate::error::{Error, Kind, Result};
+use crate::clip::Ask;
+use crate::error::Result;
 use crate::grid::Cell;
-use crate::playback;
 use crate::playlist;
 use crate::time::{Range, Time};
-
-/// What is missing of a clip.
-const GAPS: HeaderName = HeaderName::from_static("x-npvr-gaps");
-/// How many gaps are told in that header, and how many bytes it may have: proxies refuse long ones.
-const MOST_GAPS: usize = 50;
-const MOST_GAP_BYTES: usize = 3_000;
-/// How much of a track's name is told.
-const MOST_NAME: usize = 100;
-
-/// How long a playlist may be kept of which nothing can change any more, in seconds. Not for ever: what is pruned one day, or
-/// captured again because it went bad, is seen by then.
-const CLOSED_S: u32 = 86_400;
-/// The same where something may: a chunk may come at any moment, and cron comes once a minute.
-const OPEN_S: u32 = 2;
 
 /// How long ago the fixed range began, and how long it is: a test of the whole chain that always has media.
 const FIXED_AGO: Duration = Duration::from_secs(3_600);
@@ -103,32 +87,6 @@ async fn answer(app: &Arc<App>, request: &Request, ask: &Ask) -> Result<Answer, 
     Ok(with_facts(Answer::bytes("application/xml", text).tagged(), &clip))
 }
 
-/// The clip that is asked for, if there is anything of it.
-///
-/// # Errors
-/// 425 for what lies ahead, 404 where nothing is archived, 400 for what is too much.
-pub(super) fn clip(app: &App, channel: &Channel, ask: &Ask) -> Result<Clip, Refusal> {
-    let (name, grid, now) = (channel.name.as_str(), channel.grid, app.now());
-    ask.fits(grid)?;
-    if ask.is_ahead_of(now) {
-        let error = Error::new(Kind::NotFound, format!("channel {name}: {ask} is still to come"));
-        let wait_s = ask.wait(now, grid).as_secs().max(1);
-        return Err(Refusal::new(StatusCode::TOO_EARLY, error).with_header(RETRY_AFTER, wait_s.to_string()));
-    }
-    let clip = playback::clip(app.place.ledger.as_ref(), name, grid, ask, now)?;
-    if !clip.is_empty() {
-        return Ok(clip);
-    }
-    let error = Error::new(Kind::NotFound, format!("channel {name}: nothing of {ask} is archived"));
-    let is_late = clip.gaps().any(|gap| gap.what == Missing::NotYet);
-    Err(error
-        .hint(match is_late {
-            true => "not yet: the next check may bring it".to_owned(),
-            false => format!("npvr status {name} shows what is archived"),
-        })
-        .into())
-}
-
 /// Where the chunks of a channel are: the URL of its folder, with a slash at the end.
 ///
 /// # Errors
@@ -144,45 +102,4 @@ pub(super) async fn folder(app: &Arc<App>, channel: &Arc<Channel>, request: &Req
     let url = app.store(channel).await?.url(&of_epoch)?;
     let folder = url.as_ref().and_then(|url| url.as_str().strip_suffix(key)).map(str::to_owned);
     Ok(folder.unwrap_or_else(|| request.base.url(&format!("/chunk/{name}/"))))
-}
-
-/// An answer with what is to be known of its clip.
-pub(super) fn with_facts(answer: Answer, clip: &Clip) -> Answer {
-    let seconds = if clip.is_closed() { CLOSED_S } else { OPEN_S };
-    let answer = answer.with_header(CACHE_CONTROL, format!("max-age={seconds}"));
-    match gaps(clip) {
-        Some(gaps) => answer.with_header(GAPS, gaps),
-        None => answer,
-    }
-}
-
-/// What is missing, with commas between: `START--END` where nothing is there, `START--END NAME` where a track is not,
-/// `START--END not-yet`. Where there is no room for all, the last is `and 17 more`.
-fn gaps(clip: &Clip) -> Option<String> {
-    let mut text = String::new();
-    let mut told = 0;
-    let total = clip.gaps().count();
-    for gap in clip.gaps().take(MOST_GAPS) {
-        let what = match &gap.what {
-            Missing::All => String::new(),
-            Missing::NotYet => " not-yet".to_owned(),
-            // What no header can have is left out of the name of a track, which comes from the source.
-            Missing::Track(name) => {
-                let plain = |c: &char| c.is_ascii_graphic() && *c != ',';
-                format!(" {}", name.chars().filter(plain).take(MOST_NAME).collect::<String>())
-            }
-        };
-        let comma = if told == 0 { "" } else { ", " };
-        let one = format!("{comma}{}{what}", gap.range);
-        if text.len() + one.len() > MOST_GAP_BYTES {
-            break;
-        }
-        text.push_str(&one);
-        told += 1;
-    }
-    if told < total {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ", and {} more", total - told);
-    }
-    (total > 0).then_some(text)
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{clip, decode};
 use crate::clip::{Ask, Clip, Reel};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::grid::{Cell, Grid};
 use crate::ledger::{Ledger, TrackRow};
 use crate::media::{Index, Traits};
@@ -32,13 +32,19 @@ pub struct HeaderWanted {
     pub bytes: u64,
 }
 
+/// The most fragments in the chunks of a clip, of all tracks: some 40 bytes each in memory, so 40 MB; five days of a channel of
+/// four tracks with segments of two seconds.
+pub const MAX_FRAGMENTS: usize = 1_000_000;
+
 /// What there is of `ask` at `now`, down to the fragments, on a channel whose grid is `grid` today.
 ///
 /// # Errors
-/// Those of the ledger; [`crate::error::Kind::Corrupt`] for an index that cannot be read.
+/// Those of the ledger; [`Kind::Corrupt`] for an index that cannot be read; [`Kind::Usage`] for a clip of more than
+/// [`MAX_FRAGMENTS`].
 pub fn footage(ledger: &dyn Ledger, channel: &str, grid: Grid, ask: &Ask, now: Time) -> Result<Footage> {
     let clip = clip(ledger, channel, grid, ask, now)?;
     let mut indexes = BTreeMap::new();
+    let mut fragments = 0;
     for run in clip.runs() {
         let (Some(first), Some(last)) = (run.chunks.first(), run.chunks.last()) else { continue };
         // A range may be asked for twice.
@@ -47,11 +53,21 @@ pub fn footage(ledger: &dyn Ledger, channel: &str, grid: Grid, ask: &Ask, now: T
         }
         for (cell, bytes) in ledger.indexes(channel, Range::new(first.start(), last.end()))? {
             if run.chunks.binary_search(&cell).is_ok() {
-                indexes.insert(cell, decode(channel, cell, &bytes)?);
+                let index = decode(channel, cell, &bytes)?;
+                fragments += index.tracks.iter().map(|track| track.fragments.len()).sum::<usize>();
+                if fragments > MAX_FRAGMENTS {
+                    return Err(too_long(channel, ask));
+                }
+                indexes.insert(cell, index);
             }
         }
     }
     Ok(Footage { clip, tracks: ledger.tracks(channel)?, indexes })
+}
+
+fn too_long(channel: &str, ask: &Ask) -> Error {
+    let what = format!("channel {channel}: {ask} has more than {MAX_FRAGMENTS} fragments");
+    Error::new(Kind::Usage, what).hint("ask for it in several requests")
 }
 
 impl Footage {
@@ -90,7 +106,6 @@ mod tests {
 
     use super::*;
     use crate::clip::Missing;
-    use crate::error::Kind;
     use crate::ledger::{Claimed, Commit, Coverage, JobStats, SqliteLedger, Stored};
     use crate::media::{HeaderTrack, IndexEntry, Init, header, read_traits};
     use crate::time::Timescale;
@@ -201,6 +216,25 @@ mod tests {
         assert_eq!(inits(&footage.reel(&[])), [(true, true), (true, false)]);
         let known = footage.index(cells[0]).unwrap().tracks[0].traits.as_ref().unwrap();
         assert_eq!(known.codecs.as_deref(), Some("avc1.64000A"));
+    }
+
+    #[test]
+    fn a_clip_of_too_many_fragments_is_refused_before_they_fill_the_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(&dir);
+        for n in 0..2 {
+            let mut index = index(n, None);
+            let first = index.tracks[0].fragments[0];
+            let at = |k: u64| IndexEntry { decode_time: first.decode_time + k, duration_ticks: 1, ..first };
+            let half = MAX_FRAGMENTS as u64 / 2 + 1;
+            index.tracks[0].fragments = (0..half).map(at).collect();
+            store(&ledger, n, &index.encode());
+        }
+        let fits = |start, end| footage(&ledger, NEWS, grid(), &ask(start, end), at(1_000)).map(|_| ());
+        assert_eq!(fits(0, 10).map_err(|e| e.to_string()), Ok(()));
+        let error = fits(0, 20).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        assert!(error.to_string().ends_with("has more than 1000000 fragments"), "{error}");
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //!
 //! A line above `clip`, whose runs it takes as they are: the runs are the decision, and nothing is decided here.
 
+mod addresses;
 mod ism;
 pub mod mp4;
 mod smil;
 
+pub use addresses::Addresses;
 pub use ism::ism;
 pub use smil::smil;
 

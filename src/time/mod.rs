@@ -11,4 +11,4 @@ mod range;
 pub use duration::{format_duration, human_duration, parse_duration};
 pub use instant::{Time, TimeText};
 pub use media::{MediaTime, Timescale};
-pub use range::{Range, Ranges};
+pub use range::{Range, Ranges, typed_time};

@@ -62,18 +62,22 @@ impl FromStr for Range {
             Error::new(Kind::Usage, format!("{text:?} is not a range"))
                 .hint("write it like 2018-12-06T12:55:00Z--2018-12-06T13:00:00Z")
         })?;
-        // Whoever types a range types its times: a mistake of use, and not of a source.
-        let time = |text: &str| {
-            text.parse::<Time>().map_err(|e| {
-                Error::new(Kind::Usage, e.to_string()).hint("write it like 2018-12-06T12:55:00Z, in UTC")
-            })
-        };
-        let range = Range::new(time(start)?, time(end)?);
+        let range = Range::new(typed_time(start)?, typed_time(end)?);
         if range.is_empty() {
             return Err(Error::new(Kind::Usage, format!("{text:?} ends before it begins")));
         }
         Ok(range)
     }
+}
+
+/// A time that somebody typed: one that cannot be read is a mistake of use, and not of a source.
+///
+/// # Errors
+/// [`Kind::Usage`], with how it is written.
+pub fn typed_time(text: &str) -> Result<Time, Error> {
+    text.parse::<Time>().map_err(|e| {
+        Error::new(Kind::Usage, e.to_string()).hint("write it like 2018-12-06T12:55:00Z, in UTC")
+    })
 }
 
 /// A set of instants: sorted ranges that neither touch nor overlap, none empty.

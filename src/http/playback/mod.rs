@@ -1,0 +1,21 @@
+//! Playback by players themselves, straight from chunk files: playlists of fragments, and what players need besides.
+//!
+//! A playlist is made of a [`Scene`]: what a request asks for, down to the fragments. It says where things are by
+//! [`Places`]: chunks where the channel says that they are, all else here.
+
+mod headers;
+pub(super) mod init;
+mod places;
+mod scene;
+
+pub(super) use headers::Headers;
+
+use places::Places;
+use scene::{Scene, scene};
+
+use super::Routes;
+
+/// The routes of this folder.
+pub(super) fn routes(to: &mut Routes) {
+    init::routes(to);
+}

@@ -1,0 +1,81 @@
+//! From the ranges in a path to their fragments: what all playlists of fragments begin with.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt};
+
+use crate::channel::Channel;
+use crate::clip::{Ask, Ending};
+use crate::error::Result;
+use crate::http::clip::{is_there, may_be_there};
+use crate::http::{App, Refusal};
+use crate::media::read_traits;
+use crate::playback::{self, Footage};
+use crate::time::Range;
+
+/// How many headers are read for one playlist, where indexes are from before they had all that one needs; and at once. What
+/// is not read makes a playlist longer, and not wrong: each chunk then has an init segment of its own.
+const MOST_HEADERS: usize = 256;
+const HEADERS_AT_ONCE: usize = 8;
+
+/// What a request asks for, and what there is of it.
+pub(super) struct Scene {
+    /// The channel.
+    pub(super) channel: Arc<Channel>,
+    /// The ranges; where the request leaves the end open, it is now.
+    pub(super) ask: Ask,
+    /// The ranges as the parts of a playlist are asked for: `START--` for one that goes on, and one up to now has the end that
+    /// it has for now, so that all parts end alike.
+    pub(super) ranges: String,
+    /// The clip, and the indexes of its chunks.
+    pub(super) footage: Footage,
+    /// True if there will be more of it.
+    pub(super) grows: bool,
+}
+
+/// What is asked for by `ranges`: `START--END`, several with commas between, `START--`, or `START--now`.
+///
+/// # Errors
+/// As [`crate::http::clip::clip`].
+pub(super) async fn scene(app: &App, name: &str, ranges: &str) -> Result<Scene, Refusal> {
+    let (channel, now) = (app.channel(name)?, app.now());
+    let (mut ask, ending) = Ask::read(ranges, now)?;
+    may_be_there(&channel, &ask, now)?;
+    let mut footage = footage(app, &channel, &ask).await?;
+    is_there(&channel, &ask, &footage.clip)?;
+    let last = footage.clip.runs().last().map(|run| run.range.end);
+    if let (Ending::Now, Some(end), Some(range)) = (ending, last, ask.ranges().first()) {
+        // Up to now is up to what is stored by now.
+        ask = Ask::from(Range::new(range.start, end));
+        footage = playback::footage(app.place.ledger.as_ref(), name, channel.grid, &ask, now)?;
+        learn(app, &channel, &mut footage).await?;
+    }
+    let start = ask.ranges().first().map(|range| range.start);
+    let ranges = match (ending, start) {
+        (Ending::Open, Some(start)) => format!("{start}--"),
+        _ => ask.to_string(),
+    };
+    let grows = ending == Ending::Open || !footage.clip.is_closed();
+    Ok(Scene { channel, ask, ranges, footage, grows })
+}
+
+async fn footage(app: &App, channel: &Arc<Channel>, ask: &Ask) -> Result<Footage> {
+    let (ledger, name) = (app.place.ledger.as_ref(), channel.name.as_str());
+    let mut footage = playback::footage(ledger, name, channel.grid, ask, app.now())?;
+    learn(app, channel, &mut footage).await?;
+    Ok(footage)
+}
+
+/// Reads what old indexes lack from the headers of their chunks.
+async fn learn(app: &App, channel: &Arc<Channel>, footage: &mut Footage) -> Result<()> {
+    let wanted: Vec<_> = footage.headers_wanted().into_iter().take(MOST_HEADERS).collect();
+    let read = |wanted: playback::HeaderWanted| async move {
+        let header = app.headers.read(app, channel, wanted.cell, wanted.bytes).await?;
+        Ok::<_, crate::error::Error>((wanted.cell, read_traits(&header)?))
+    };
+    let all = futures_util::stream::iter(wanted).map(read).buffer_unordered(HEADERS_AT_ONCE);
+    for (cell, traits) in all.try_collect::<Vec<_>>().await? {
+        footage.learn(cell, &traits);
+    }
+    Ok(())
+}
