@@ -161,7 +161,7 @@ fn put_mvhd(parts: &mut Parts, movie: &Movie<'_>) -> Result<()> {
 /// What players need to ask for keys, if anything is encrypted; each box once.
 fn put_pssh(parts: &mut Parts, movie: &Movie<'_>) {
     let inits = movie.tracks.iter().flat_map(|track| track.inits);
-    let encrypted = inits.filter(|init| init.sample_entry().protection.is_some());
+    let encrypted = inits.filter(|init| init.is_encrypted());
     let mut seen: Vec<&[u8]> = Vec::new();
     for pssh in encrypted.flat_map(|init| init.pssh.iter()) {
         if !seen.contains(&pssh.as_slice()) {
