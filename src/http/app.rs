@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::playback::Headers;
+use super::playback::{Headers, Movies};
 use super::tasks::Tasks;
 use super::{Guard, Metrics};
 use crate::capture::Workplace;
@@ -60,6 +60,8 @@ pub struct App {
     pub tasks: Tasks,
     /// The headers of chunks, for init segments.
     pub(super) headers: Headers,
+    /// The heads of files that were asked for.
+    pub(super) movies: Movies,
     /// Held by who changes the configuration.
     changing: Mutex<()>,
     catalogue: Mutex<Option<Catalogue>>,
@@ -86,7 +88,7 @@ impl App {
         let (metrics, looking) = (Metrics::default(), Arc::default());
         let (tasks, changing) = (Tasks::default(), Mutex::default());
         let overviews = Overviews::new();
-        let headers = Headers::default();
+        let (headers, movies) = (Headers::default(), Movies::default());
         App {
             place,
             configuration,
@@ -96,6 +98,7 @@ impl App {
             looking,
             tasks,
             headers,
+            movies,
             changing,
             catalogue,
             stores,

@@ -65,6 +65,7 @@ const PATH: &str = "/api/openapi.json";
         ism::manifest,
         chunk::chunk,
         playback::init::init,
+        playback::mp4::mp4,
         health::alive,
         health::ready,
         metrics::metrics,

@@ -5,10 +5,13 @@
 
 mod headers;
 pub(super) mod init;
+mod movies;
+pub(super) mod mp4;
 mod places;
 mod scene;
 
 pub(super) use headers::Headers;
+pub(super) use movies::Movies;
 
 use places::Places;
 use scene::{Scene, scene};
@@ -18,4 +21,5 @@ use super::Routes;
 /// The routes of this folder.
 pub(super) fn routes(to: &mut Routes) {
     init::routes(to);
+    mp4::routes(to);
 }

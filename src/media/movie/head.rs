@@ -13,6 +13,8 @@ pub struct Movie<'a> {
     pub timescale: Timescale,
     /// At least one.
     pub tracks: &'a [MovieTrack<'a>],
+    /// What is written into it beside, where no player looks: of two files that differ, two notes.
+    pub note: &'a str,
     /// How many bytes of media it has: the body of its `mdat`.
     pub media_bytes: u64,
 }
@@ -117,6 +119,10 @@ pub fn movie_head(movie: &Movie<'_>) -> Result<Vec<HeadPart>> {
     let mut parts = Parts::default();
     // iso6 for sample groups; mp41 and mp42 for players that know no other name.
     parts.bytes(b"\0\0\0\x20ftypisom\0\0\x02\0isomiso6mp41mp42");
+    parts.put_box(b"free", |parts| {
+        parts.bytes(movie.note.as_bytes());
+        Ok(())
+    })?;
     parts.put_box(b"moov", |parts| {
         put_mvhd(parts, movie)?;
         for (n, track) in movie.tracks.iter().enumerate() {

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::read::{ChunkMedia, read_chunk};
 use super::spool::Spool;
-use super::{Movie, Plan, Source};
+use super::{FORM, Movie, Plan, Source};
 use crate::error::{Context, Error, Kind, Result};
 use crate::playlist::mp4::{Film, Job};
 use crate::store::Store;
@@ -52,7 +52,8 @@ impl Plan {
             read();
         }
         drop(chunks);
-        let (film, head, head_bytes) = aside(move || growing.finish()).await?;
+        let note = format!("{FORM} {tag}");
+        let (film, head, head_bytes) = aside(move || growing.finish(&note)).await?;
         let cells: Vec<Source> = film.cells().iter().filter_map(|cell| sources.get(cell).cloned()).collect();
         Ok(Movie {
             tag,
@@ -79,10 +80,10 @@ impl Growing {
         film.drain(|track, column, bytes| spool.append(track, column, bytes))
     }
 
-    fn finish(mut self) -> Result<(Film, std::fs::File, u64)> {
+    fn finish(mut self, note: &str) -> Result<(Film, std::fs::File, u64)> {
         self.film.finish();
         self.drain()?;
-        let (head, bytes) = self.spool.write(&self.film.head()?)?;
+        let (head, bytes) = self.spool.write(&self.film.head(note)?)?;
         Ok((self.film, head, bytes))
     }
 }

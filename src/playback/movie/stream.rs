@@ -53,6 +53,24 @@ impl Movie {
         stream::try_unfold(range.start, next).try_flatten().boxed()
     }
 
+    /// How long its head is, in bytes: everything but media.
+    pub fn head_bytes(&self) -> u64 {
+        self.head_bytes
+    }
+
+    /// The bytes of its head.
+    pub fn head(self: &Arc<Movie>) -> BoxStream<'static, Result<Bytes>> {
+        let movie = Arc::clone(self);
+        let next = move |at: u64| {
+            let movie = Arc::clone(&movie);
+            async move {
+                let end = movie.head_bytes.min(at + BLOCK);
+                if at < end { Ok(Some((movie.read_head(at, end).await?, end))) } else { Ok(None) }
+            }
+        };
+        stream::try_unfold(0, next).boxed()
+    }
+
     async fn read_head(&self, start: u64, end: u64) -> Result<Bytes> {
         let head = Arc::clone(&self.head);
         let length = usize::try_from(end - start).unwrap_or(0);

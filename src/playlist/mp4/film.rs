@@ -165,11 +165,11 @@ impl Film {
         self.strips.iter_mut().for_each(Strip::finish);
     }
 
-    /// The head of the file. Tracks of its columns are those of [`Film::drain`].
+    /// The head of the file, with a note in it that players pass over. Tracks of its columns are those of [`Film::drain`].
     ///
     /// # Errors
     /// [`Kind::NotFound`] if nothing is presented; those of [`movie_head`].
-    pub fn head(&self) -> Result<Vec<HeadPart>> {
+    pub fn head(&self, note: &str) -> Result<Vec<HeadPart>> {
         let is_shown = |strip: &Strip| strip.edits.iter().any(|edit| edit.media_ticks.is_some());
         let shown: Vec<usize> = (0..self.strips.len()).filter(|n| is_shown(&self.strips[*n])).collect();
         if shown.is_empty() {
@@ -187,7 +187,7 @@ impl Film {
             }
         };
         let tracks: Vec<MovieTrack<'_>> = shown.iter().map(track).collect();
-        let movie = Movie { timescale: self.movie, tracks: &tracks, media_bytes: self.media_bytes };
+        let movie = Movie { timescale: self.movie, tracks: &tracks, note, media_bytes: self.media_bytes };
         let mut parts = movie_head(&movie)?;
         for part in &mut parts {
             if let HeadPart::Column { track, .. } = part {
@@ -316,7 +316,7 @@ impl Frame {
         let track =
             MovieTrack { inits: &inits, table: &table, edits: &edits, enabled: true, alternate_group: 0 };
         let media_bytes = u64::from(sample.size);
-        let movie = Movie { timescale: init.timescale(), tracks: &[track], media_bytes };
+        let movie = Movie { timescale: init.timescale(), tracks: &[track], note: "", media_bytes };
         let parts = movie_head(&movie)?;
         let mut columns: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
         table.drain(|column, bytes| {
