@@ -73,8 +73,11 @@ struct MissingDocument {
 pub(crate) async fn run(args: Args, places: &Places) -> Result<Exit> {
     let target = Target::new(&args.output, args.force)?;
     if args.json && target.is_stdout() {
-        return Err(Error::new(Kind::Usage, "the clip and the JSON document cannot both go to standard output")
-            .hint("-o FILE.mp4"));
+        return Err(Error::new(
+            Kind::Usage,
+            "the clip and the JSON document cannot both go to standard output",
+        )
+        .hint("-o FILE.mp4"));
     }
     let choice: Choice = args.tracks.join(" ").parse()?;
     let site = Site::open_silent(places)?;

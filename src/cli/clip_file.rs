@@ -36,7 +36,9 @@ impl Target {
             return Ok(Target::Stdout);
         }
         let Some(name) = path.file_name().filter(|_| !path.is_dir()) else {
-            return Err(Error::new(Kind::Usage, format!("{} is a folder", path.display())).hint("-o FILE.mp4"));
+            return Err(
+                Error::new(Kind::Usage, format!("{} is a folder", path.display())).hint("-o FILE.mp4")
+            );
         };
         if path.exists() && !may_replace {
             let error = Error::new(Kind::Usage, format!("{} is there already", path.display()));
@@ -64,7 +66,12 @@ impl Target {
 ///
 /// # Errors
 /// [`Kind::Storage`] where there is no room for it; [`Kind::Busy`] if another process writes it; those of reading.
-pub(super) async fn write(movie: &Arc<Movie>, store: Arc<dyn Store>, channel: &str, to: &Target) -> Result<()> {
+pub(super) async fn write(
+    movie: &Arc<Movie>,
+    store: Arc<dyn Store>,
+    channel: &str,
+    to: &Target,
+) -> Result<()> {
     let Target::File { path, part } = to else { return pour(movie, store, channel).await };
     let (file, done) = open(movie, part).await?;
     refuse_too_much(movie.bytes - done, path)?;
@@ -80,9 +87,12 @@ pub(super) async fn write(movie: &Arc<Movie>, store: Arc<dyn Store>, channel: &s
     writer.flush().await.map_err(|e| failed(e.into()))?;
     writer.get_ref().sync_all().await.map_err(|e| failed(e.into()))?;
     bar.finish_and_clear();
-    std::fs::rename(part, path).with_context(|| format!("rename {} to {}", part.display(), path.display()))?;
+    std::fs::rename(part, path)
+        .with_context(|| format!("rename {} to {}", part.display(), path.display()))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).with_context(|| format!("sync {}", folder.display()))
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .with_context(|| format!("sync {}", folder.display()))
 }
 
 const GO_ON: &str = "run the same command again: it goes on where this one ended";

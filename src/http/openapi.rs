@@ -64,6 +64,7 @@ const PATH: &str = "/api/openapi.json";
         smil::ranges,
         ism::manifest,
         chunk::chunk,
+        playback::frame::frame,
         playback::init::init,
         playback::mp4::mp4,
         health::alive,

@@ -36,8 +36,8 @@ pub use index::{Index, IndexEntry, TrackIndex};
 pub use init::Init;
 pub use moof::{MoofInfo, TrexDefaults, read_moof};
 pub use movie::{
-    Aux, COLUMNS, Change, Column, Group, HeadPart, Movie, MovieEdit, MovieTrack, Table, TableSample, movie_head,
-    read_aux, read_groups,
+    Aux, COLUMNS, Change, Column, Group, HeadPart, Movie, MovieEdit, MovieTrack, Table, TableSample,
+    movie_head, read_aux, read_groups,
 };
 pub use patch::Placement;
 pub use sample_entry::{Protection, SampleEntry};

@@ -4,6 +4,7 @@
 //! a few chunks ahead, and their tables grow in temporary files that nobody sees, since those of a day would not fit into
 //! memory. What is kept of the file then is a descriptor, and one small value for each fragment.
 
+mod frame;
 mod learn;
 mod make;
 mod read;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::Footage;
+use super::footage::MAX_FRAGMENTS;
 use crate::clip::{Gap, Missing};
 use crate::error::{Error, Kind, Result};
 use crate::grid::Cell;
@@ -25,13 +27,12 @@ use crate::playlist::mp4::{Choice, Film, Job, Piece};
 use crate::time::{Range, Time};
 use crate::track::Track;
 
+pub use frame::{Picture, frame};
 pub use learn::learn;
 pub use read::read_fragment;
 
 /// Changes with the form of the file: whoever has begun to fetch one of another form begins again.
 const FORM: &str = "npvr mp4 1";
-/// The most fragments of a file: five days of four tracks. Each costs some bytes of memory as long as the file is known.
-const MOST_FRAGMENTS: usize = 1_000_000;
 
 /// What becomes of what is missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -136,8 +137,8 @@ pub fn plan(
     let reel = footage.reel(&ids);
     let (film, jobs) = Film::new(&footage.clip, &reel, &ids, gaps == Gaps::Mark);
     let fragments: usize = jobs.iter().map(|job| job.fragments.len()).sum();
-    if fragments > MOST_FRAGMENTS {
-        let what = format!("{fragments} fragments are too many for one file: there may be {MOST_FRAGMENTS}");
+    if fragments > MAX_FRAGMENTS {
+        let what = format!("{fragments} fragments are too many for one file: there may be {MAX_FRAGMENTS}");
         return Err(Error::new(Kind::Usage, what).hint("ask for it in several files, or for fewer tracks"));
     }
     let (sources, modified, hash) = sources(ledger, channel, footage, &jobs)?;

@@ -114,7 +114,13 @@ pub(super) async fn many_parts_are_read_at_once_in_any_order<S: Store, K>(f: Fix
     let length = content.len() as u64;
     let far = |start: u64, end: u64| ByteRange { start, end };
     let mut wanted: Vec<ByteRange> = (0..40).map(|n| far(n * 70_000, n * 70_000 + 900)).rev().collect();
-    wanted.extend([far(0, 10), far(5, 7), far(0, length), far(length - 3, length + 9), far(length, length + 1)]);
+    wanted.extend([
+        far(0, 10),
+        far(5, 7),
+        far(0, length),
+        far(length - 3, length + 9),
+        far(length, length + 1),
+    ]);
     wanted.push(far(9, 9));
     let parts = f.store.parts("a/b", &wanted).await.unwrap();
     assert_eq!((parts.object.bytes, parts.bytes.len()), (length, wanted.len()));

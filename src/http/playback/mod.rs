@@ -3,10 +3,12 @@
 //! A playlist is made of a [`Scene`]: what a request asks for, down to the fragments. It says where things are by
 //! [`Places`]: chunks where the channel says that they are, all else here.
 
+pub(super) mod frame;
 mod headers;
 pub(super) mod init;
 mod movies;
 pub(super) mod mp4;
+mod part;
 mod places;
 mod scene;
 
@@ -20,6 +22,7 @@ use super::Routes;
 
 /// The routes of this folder.
 pub(super) fn routes(to: &mut Routes) {
+    frame::routes(to);
     init::routes(to);
     mp4::routes(to);
 }

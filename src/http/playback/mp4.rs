@@ -4,19 +4,16 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_NONE_MATCH, LAST_MODIFIED,
-};
-use http::{Method, StatusCode};
+use http::Method;
+use http::header::{CONTENT_DISPOSITION, ETAG, IF_NONE_MATCH, LAST_MODIFIED};
 
+use super::part::Part;
 use super::scene::{Scene, scene};
-use crate::error::{Error, Kind, Result};
-use crate::http::byte_range::{Wanted, asked};
+use crate::error::Result;
 use crate::http::clip::with_facts;
 use crate::http::{Access, Answer, App, Refusal, Request, Routes, Style};
 use crate::playback::movie::{Gaps, plan};
 use crate::playlist::mp4::Choice;
-use crate::store::ByteRange;
 use crate::track::Medium;
 
 pub(super) fn routes(to: &mut Routes) {
@@ -58,7 +55,6 @@ pub(in crate::http) async fn mp4(app: Arc<App>, request: Arc<Request>) -> Result
         let disposition = if request.query("download").is_some() { "attachment" } else { "inline" };
         with_facts(answer, &scene.footage.clip)
             .with_header(ETAG, &tag)
-            .with_header(ACCEPT_RANGES, "bytes")
             .with_header(LAST_MODIFIED, plan.modified.http_date())
             .with_header(CONTENT_DISPOSITION, format!("{disposition}; filename=\"{}\"", file_name(&scene)))
     };
@@ -69,30 +65,14 @@ pub(in crate::http) async fn mp4(app: Arc<App>, request: Arc<Request>) -> Result
     }
     let store = app.store(&scene.channel).await?;
     let movie = app.movies.get(&app, store.as_ref(), plan).await?;
-    let part = match asked(&request, &tag, movie.bytes) {
-        Wanted::All => None,
-        Wanted::Part(range) => Some(range),
-        Wanted::Nothing => {
-            let what = format!("it has {} bytes, and none of these", movie.bytes);
-            let refusal = Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, Error::new(Kind::Invalid, what));
-            return Err(refusal.with_header(CONTENT_RANGE, format!("bytes */{}", movie.bytes)));
-        }
-    };
-    let range = part.unwrap_or(ByteRange { start: 0, end: movie.bytes });
-    let length = range.end - range.start;
+    let part = Part::of(&request, &tag, movie.bytes)?;
     let pieces = match request.method {
         Method::HEAD => futures_util::stream::empty().boxed(),
         // What goes wrong from here on cuts the connection.
-        _ => movie.read(store, name, range),
+        _ => movie.read(store, name, part.range),
     };
-    let answer = Answer { headers: whole.headers, ..Answer::stream("video/mp4", Some(length), pieces) }
-        .with_header(CONTENT_LENGTH, length.to_string());
-    Ok(match part {
-        Some(ByteRange { start, end }) => answer
-            .with_status(StatusCode::PARTIAL_CONTENT)
-            .with_header(CONTENT_RANGE, format!("bytes {start}-{}/{}", end - 1, movie.bytes)),
-        None => answer,
-    })
+    let answer = Answer::stream("video/mp4", Some(part.length()), pieces);
+    Ok(part.dress(Answer { headers: whole.headers, ..answer }))
 }
 
 /// The tracks that are asked for.

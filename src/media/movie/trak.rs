@@ -75,13 +75,7 @@ fn put_edts(parts: &mut Parts, track: &MovieTrack<'_>) -> Result<()> {
     })
 }
 
-fn put_mdia(
-    parts: &mut Parts,
-    mdia: Boxed<'_>,
-    n: usize,
-    track: &MovieTrack<'_>,
-    wide: bool,
-) -> Result<()> {
+fn put_mdia(parts: &mut Parts, mdia: Boxed<'_>, n: usize, track: &MovieTrack<'_>, wide: bool) -> Result<()> {
     parts.put_box(b"mdia", |parts| {
         for child in mdia.children() {
             let child = child?;
@@ -122,13 +116,7 @@ fn put_mdhd(parts: &mut Parts, mdhd: Boxed<'_>, table: &Table) -> Result<()> {
     })
 }
 
-fn put_stbl(
-    parts: &mut Parts,
-    stbl: Boxed<'_>,
-    n: usize,
-    track: &MovieTrack<'_>,
-    wide: bool,
-) -> Result<()> {
+fn put_stbl(parts: &mut Parts, stbl: Boxed<'_>, n: usize, track: &MovieTrack<'_>, wide: bool) -> Result<()> {
     let table = track.table;
     parts.put_box(b"stbl", |parts| {
         put_stsd(parts, stbl.required(b"stsd")?, track)?;

@@ -33,7 +33,12 @@ impl Plan {
     /// # Errors
     /// [`Kind::NotFound`] if a chunk is not there; [`Kind::Corrupt`] if it is another, or cannot be read;
     /// [`Kind::Unsupported`] for what one file cannot hold; [`Kind::Storage`] for a full disk.
-    pub async fn make(self, store: &dyn Store, folder: &Path, read: impl Fn() + Send + Sync) -> Result<Movie> {
+    pub async fn make(
+        self,
+        store: &dyn Store,
+        folder: &Path,
+        read: impl Fn() + Send + Sync,
+    ) -> Result<Movie> {
         let Plan { tag, modified, channel, film, jobs, sources, tracks } = self;
         std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
         let mut growing = Growing { film, spool: Spool::new(folder, tracks.len()) };
@@ -41,7 +46,8 @@ impl Plan {
             let source = sources.get(&job.cell);
             let channel = &channel;
             async move {
-                let source = source.ok_or_else(|| Error::new(Kind::NotFound, format!("chunk {}", job.cell)))?;
+                let source =
+                    source.ok_or_else(|| Error::new(Kind::NotFound, format!("chunk {}", job.cell)))?;
                 let media = read_chunk(store, source, job.fragments.clone(), channel).await?;
                 Ok::<_, Error>((job, media))
             }

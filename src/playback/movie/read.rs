@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::Source;
 use crate::error::{Context, Error, Kind, Result};
 use crate::media::{
-    BoxHeader, FragmentSamples, Init, MAX_MOOF, TrexDefaults, read_aux, read_groups, read_header, read_samples,
+    BoxHeader, FragmentSamples, Init, MAX_MOOF, TrexDefaults, read_aux, read_groups, read_header,
+    read_samples,
 };
 use crate::playlist::mp4::{FragmentMedia, Wanted};
 use crate::store::{ByteRange, Store};
@@ -61,7 +62,8 @@ impl Source {
         if bytes == self.bytes {
             return Ok(());
         }
-        let error = Error::new(Kind::Corrupt, format!("{}: it is not as it was when it was written", self.key));
+        let error =
+            Error::new(Kind::Corrupt, format!("{}: it is not as it was when it was written", self.key));
         Err(error.hint(format!("npvr verify {channel}")))
     }
 

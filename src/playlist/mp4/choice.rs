@@ -59,7 +59,9 @@ impl Choice {
             match choice {
                 Chosen::All => chosen.extend(there),
                 Chosen::None => {}
-                Chosen::Best => chosen.extend(there.into_iter().min_by_key(|n| Reverse(goodness(tracks[*n])))),
+                Chosen::Best => {
+                    chosen.extend(there.into_iter().min_by_key(|n| Reverse(goodness(tracks[*n]))))
+                }
                 Chosen::Of(words) => {
                     for word in words {
                         let before = chosen.len();

@@ -8,10 +8,12 @@
 
 mod choice;
 mod film;
+mod frame;
 mod place;
 mod strip;
 #[cfg(test)]
 mod tests;
 
 pub use choice::Choice;
-pub use film::{Film, FragmentMedia, Frame, Job, Piece, Wanted};
+pub use film::{Film, FragmentMedia, Job, Piece, Wanted};
+pub use frame::Frame;
