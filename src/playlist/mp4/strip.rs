@@ -120,23 +120,29 @@ impl Strip {
         }
     }
 
-    /// Fills what is between the last edit and `next`, in ticks of the movie.
+    /// Fills what is between the last edit and `next`, in ticks of the movie, before anything is added behind it.
     fn step(&mut self, next: u64) {
         let ticks = next.saturating_sub(self.presented());
-        if ticks == 0 {
-            return;
-        }
+        let (movie, timescale) = (self.movie, self.timescale);
         if let Some(last) = self.edits.last_mut().filter(|edit| edit.media_ticks.is_some()) {
             let longer = last.duration_ticks.saturating_add(ticks);
-            let lasts = self.movie.convert(i64::try_from(longer).unwrap_or(i64::MAX), self.timescale);
-            // Rounded up: the media reaches as far as the edit does.
-            let until = last.media_ticks.unwrap_or(0).saturating_add(lasts).saturating_add(1);
+            // The media reaches as far as the edit does: by less than a tick it may not, even where there is nothing to fill.
+            let until = last.media_ticks.unwrap_or(0).saturating_add(rounded_up(longer, movie, timescale));
             let missing = u64::try_from(until).unwrap_or(0).saturating_sub(self.table.duration_ticks());
             if self.table.lengthen(missing) {
                 last.duration_ticks = longer;
                 return;
             }
         }
-        self.edits.push(MovieEdit { duration_ticks: ticks, media_ticks: None });
+        if ticks > 0 {
+            self.edits.push(MovieEdit { duration_ticks: ticks, media_ticks: None });
+        }
     }
+}
+
+/// So many ticks of one timescale in those of another, rounded up.
+fn rounded_up(ticks: u64, from: Timescale, to: Timescale) -> i64 {
+    let ticks = i64::try_from(ticks).unwrap_or(i64::MAX);
+    let nearest = from.convert(ticks, to);
+    nearest.saturating_add(i64::from(to.convert(nearest, from) < ticks))
 }
