@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn what_is_on_this_server_is_signed_once_for_each_address() {
         let cell = Cell::from_range("2018-12-06T12:55:00Z--2018-12-06T13:00:00Z".parse().unwrap());
-        let key = cell.key("news");
+        let key = cell.key("news").replace(".ismv", ".mp4");
         let cdn = "public_url = \"https://cdn.example.com/a/\"\n";
         let signer = || Some(Signer::test(Time::from_s(1_800_000_000)));
         let channel = channel("");
@@ -111,7 +111,11 @@ mod tests {
         assert_eq!(places.below("a/b/", "$Time$.m4s"), format!("../a/b/$Time$.m4s?{}", of("/a/b/")));
         let elsewhere = self::channel(cdn);
         let elsewhere = Places::new(&elsewhere, 1).signed(signer());
-        assert_eq!(elsewhere.chunk(cell), format!("https://cdn.example.com/a/{key}"), "others sign there");
+        assert_eq!(
+            elsewhere.chunk(cell),
+            format!("https://cdn.example.com/a/{}?.mp4", cell.key("news")),
+            "others sign there"
+        );
     }
 
     #[test]
