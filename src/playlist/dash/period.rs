@@ -1,8 +1,9 @@
 //! From the runs of a reel to periods. Within a period each track has one init segment, as DASH has it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::clip::{Clip, Reel, ReelRun, Span};
+use crate::clip::{Clip, Reel, ReelRun, ReelTrack, Span};
 use crate::media::IndexEntry;
 use crate::time::{MediaTime, Range, Time, Timescale};
 
@@ -11,6 +12,8 @@ use crate::time::{MediaTime, Range, Time, Timescale};
 pub(super) struct Period<'a> {
     /// From its first instant to its last.
     pub(super) range: Range,
+    /// When it begins in the presentation.
+    pub(super) start: Duration,
     /// By id.
     pub(super) tracks: Vec<PeriodTrack<'a>>,
 }
@@ -49,22 +52,25 @@ impl Piece<'_> {
     fn start_ticks(&self) -> i64 {
         self.fragments.first().map_or(0, |first| self.span.presented(first))
     }
-
-    fn end_ticks(&self) -> i64 {
-        let end = |last| self.span.presented(last).saturating_add(i64::from(last.duration_ticks));
-        self.fragments.last().map_or(0, end)
-    }
 }
 
-/// The periods of a clip, in the order in which they are played; with `keeps_gaps` a gap within a part does not end one.
+/// The periods of a clip, in the order in which they are played. With `keeps_gaps` one begins in the presentation as long after
+/// the one before as it did on the wall; ranges that were asked for follow each other at once in any case.
 pub(super) fn periods<'a>(clip: &Clip, reel: &'a Reel<'a>, keeps_gaps: bool) -> Vec<Period<'a>> {
     let mut rest = reel.runs.as_slice();
-    let mut all = Vec::new();
+    let (mut all, mut start) = (Vec::new(), Duration::ZERO);
     for part in &clip.parts {
         let (of_part, others) = rest.split_at(part.runs.len().min(rest.len()));
         rest = others;
-        let at_once = if keeps_gaps { of_part.len().max(1) } else { 1 };
-        of_part.chunks(at_once).for_each(|runs| all.extend(Stretch::of(runs).periods()));
+        let mut before: Option<Time> = None;
+        for run in of_part {
+            if let Some(before) = before.filter(|_| keeps_gaps) {
+                start = start.saturating_add(run.range.start.since(before));
+            }
+            all.extend(Stretch::of(run).periods(start));
+            start = start.saturating_add(run.range.duration());
+            before = Some(run.range.end);
+        }
     }
     all
 }
@@ -77,36 +83,23 @@ struct Group<'a> {
     pieces: Vec<Piece<'a>>,
 }
 
-/// Runs that are played as one.
+/// A run, each of its tracks in pieces.
 struct Stretch<'a> {
     range: Range,
     tracks: BTreeMap<u32, (Timescale, Vec<Piece<'a>>)>,
 }
 
 impl<'a> Stretch<'a> {
-    fn of(runs: &'a [ReelRun<'a>]) -> Stretch<'a> {
-        let start = runs.first().map_or(Time::EPOCH, |run| run.range.start);
-        let range = Range::new(start, runs.last().map_or(start, |run| run.range.end));
-        let mut tracks: BTreeMap<u32, (Timescale, Vec<Piece<'a>>)> = BTreeMap::new();
-        for track in runs.iter().flat_map(|run| &run.tracks) {
-            let (timescale, pieces) = tracks.entry(track.id).or_insert((track.timescale, Vec::new()));
-            if *timescale != track.timescale {
-                continue;
-            }
-            for span in &track.spans {
-                // What leads to the in point of a later run may be there already.
-                let ends = pieces.last().map_or(i64::MIN, Piece::end_ticks);
-                let new = span.fragments.partition_point(|fragment| span.presented(fragment) < ends);
-                let fragments = if pieces.is_empty() { span.fragments } else { &span.fragments[new..] };
-                if !fragments.is_empty() {
-                    pieces.push(Piece { span, fragments });
-                }
-            }
-        }
-        Stretch { range, tracks }
+    fn of(run: &'a ReelRun<'a>) -> Stretch<'a> {
+        let pieces = |track: &'a ReelTrack<'a>| {
+            let all = track.spans.iter().map(|span| Piece { span, fragments: span.fragments });
+            (track.id, (track.timescale, all.collect()))
+        };
+        Stretch { range: run.range, tracks: run.tracks.iter().map(pieces).collect() }
     }
 
-    fn periods(&self) -> Vec<Period<'a>> {
+    /// Its periods; `start` is when it begins in the presentation.
+    fn periods(&self, start: Duration) -> Vec<Period<'a>> {
         let near = self.longest_fragment_ns();
         let cuts = self.cuts(near);
         let groups: Vec<(u32, Timescale, Vec<Group<'a>>)> = (self.tracks.iter())
@@ -114,13 +107,14 @@ impl<'a> Stretch<'a> {
             .collect();
         let mut all = Vec::new();
         for n in 0..=cuts.len() {
-            let start = if n == 0 { self.range.start } else { cuts[n - 1] };
-            let range = Range::new(start, cuts.get(n).copied().unwrap_or(self.range.end));
+            let from = if n == 0 { self.range.start } else { cuts[n - 1] };
+            let range = Range::new(from, cuts.get(n).copied().unwrap_or(self.range.end));
             let tracks = groups.iter().filter_map(|(id, timescale, groups)| {
                 let group = groups.iter().find(|group| (group.from..group.until).contains(&n))?;
                 of_period(*id, *timescale, group, n, range)
             });
-            all.push(Period { range, tracks: tracks.collect() });
+            let start = start.saturating_add(from.since(self.range.start));
+            all.push(Period { range, start, tracks: tracks.collect() });
         }
         all
     }
