@@ -21,7 +21,7 @@ const SEGMENT_BYTES: usize = 150;
 
 /// Writes the document.
 pub(super) fn write(show: &Show<'_>, addresses: &dyn Addresses) -> String {
-    let periods = periods(show.clip, show.reel, show.keeps_gaps);
+    let periods = periods(show);
     let fragments = match show.naming {
         Naming::List => show.reel.runs.iter().flat_map(|r| &r.tracks).map(|t| t.fragments().count()).sum(),
         Naming::Template => 0,
