@@ -129,7 +129,8 @@ fn written(scene: &Scene, request: &Request, gaps: Gaps, depth: usize) -> Result
         clip: &footage.clip,
         reel: &reel,
         tracks: &tracks,
-        naming: if is_list { Naming::List } else { Naming::Template(&folder) },
+        naming: if is_list { Naming::List } else { Naming::Template },
+        folder: &folder,
         keeps_gaps: gaps == Gaps::Mark,
         growth,
     };
