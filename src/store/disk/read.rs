@@ -34,7 +34,12 @@ pub(super) fn pieces(file: File, start: u64, end: u64) -> BoxStream<'static, Res
             consume_budget().await;
             let bytes = match in_memory(&file, at, length) {
                 Some(bytes) => bytes,
-                None => blocking(move || from_disk(&file, at, length)).await?,
+                None => {
+                    let mut buffer = Buffer::take(length);
+                    let read =
+                        move || from_disk(&file, at, buffer.room()).map(|()| Bytes::from_owner(buffer));
+                    blocking(read).await?
+                }
             };
             let after = at + bytes.len() as u64;
             Ok(Some((bytes, after)))
@@ -57,16 +62,14 @@ fn in_memory(file: &File, at: u64, length: usize) -> Option<Bytes> {
     Some(Bytes::from_owner(buffer))
 }
 
-/// Reads exactly these bytes.
-fn from_disk(file: &File, at: u64, length: usize) -> Result<Bytes> {
-    let mut buffer = Buffer::take(length);
-    file.read_exact_at(buffer.room(), at).map_err(|e| match e.kind() {
+/// Fills `into` with the bytes from `at` on.
+pub(super) fn from_disk(file: &File, at: u64, into: &mut [u8]) -> Result<()> {
+    file.read_exact_at(into, at).map_err(|e| match e.kind() {
         io::ErrorKind::UnexpectedEof => {
             Error::new(Kind::Corrupt, "the object became shorter while it was read")
         }
         _ => failed(e),
-    })?;
-    Ok(Bytes::from_owner(buffer))
+    })
 }
 
 /// Room for [`READ_BYTES`], of which so many bytes are filled. It is used again when what it holds has been sent: to make it
