@@ -1,6 +1,8 @@
 //! From the runs of a reel to periods. Within a period each track has one init segment, as DASH has it, and no hole: where a
-//! track of pictures or sound has one, it is not there for a period. In the middle of a period players jump over what the other
-//! tracks have then (Shaka), or stand still (dash.js); so they take another language meanwhile.
+//! track of pictures or sound has one, it is not there for a period, and players take another one meanwhile. In a period with a
+//! hole they jump over what the other tracks have (Shaka), or stand still (dash.js). What no track of sound has is left out like
+//! any gap: of a period that lacks sound where others have some, Shaka makes that none has, and dash.js stands still. Likewise
+//! pictures. All of that was seen with Shaka 5.2 and dash.js 5.2.
 
 use std::time::Duration;
 
@@ -71,13 +73,14 @@ pub(super) fn periods<'a>(show: &Show<'a>) -> Vec<Period<'a>> {
         let (of_part, others) = rest.split_at(part.runs.len().min(rest.len()));
         rest = others;
         let mut before: Option<Time> = None;
-        for run in of_part {
+        for mut period in of_part.iter().flat_map(|run| Stretch::of(run, show).periods()) {
             if let Some(before) = before.filter(|_| keeps_gaps) {
-                start = start.saturating_add(run.range.start.since(before));
+                start = start.saturating_add(period.range.start.since(before));
             }
-            all.extend(Stretch::of(run, show).periods(start));
-            start = start.saturating_add(run.range.duration());
-            before = Some(run.range.end);
+            period.start = start;
+            start = start.saturating_add(period.range.duration());
+            before = Some(period.range.end);
+            all.push(period);
         }
     }
     all
@@ -101,15 +104,15 @@ struct Stretch<'a> {
 struct Line<'a> {
     id: u32,
     timescale: Timescale,
-    /// True if players go on where it has a hole.
-    may_lack: bool,
+    medium: Medium,
     pieces: Vec<Piece<'a>>,
 }
 
 impl<'a> Line<'a> {
     /// True if the second of two pieces that follow one another cannot be in a period with the first.
     fn breaks(&self, pair: (&Piece<'a>, &Piece<'a>)) -> bool {
-        !is_same_init(pair.0.span, pair.1.span) || (pair.1.span.joint.hole_ticks > 0 && !self.may_lack)
+        !is_same_init(pair.0.span, pair.1.span)
+            || (self.medium != Medium::Text && pair.1.span.joint.hole_ticks > 0)
     }
 
     fn longest_fragment_ns(&self) -> i64 {
@@ -147,14 +150,14 @@ impl<'a> Stretch<'a> {
         let line = |track: &'a ReelTrack<'a>| {
             let shown = show.tracks.iter().find(|shown| shown.id == track.id)?;
             let all = track.spans.iter().map(|span| Piece { span, fragments: span.fragments });
-            let may_lack = shown.track.medium == Medium::Text;
-            Some(Line { id: track.id, timescale: track.timescale, may_lack, pieces: all.collect() })
+            let medium = shown.track.medium;
+            Some(Line { id: track.id, timescale: track.timescale, medium, pieces: all.collect() })
         };
         Stretch { range: run.range, tracks: run.tracks.iter().filter_map(line).collect() }
     }
 
-    /// Its periods; `start` is when it begins in the presentation.
-    fn periods(&self, start: Duration) -> Vec<Period<'a>> {
+    /// Its periods, as if each began the presentation. One that lacks pictures, or sound, while others have some is left out.
+    fn periods(&self) -> Vec<Period<'a>> {
         let near = self.tracks.iter().map(Line::longest_fragment_ns).min().unwrap_or(0) / 2;
         let cuts = self.cuts(near);
         let groups: Vec<(&Line<'a>, Vec<Group<'a>>)> =
@@ -167,10 +170,14 @@ impl<'a> Stretch<'a> {
                 let group = groups.iter().find(|group| (group.from..group.until).contains(&n))?;
                 of_period(line.id, line.timescale, group, n, range)
             });
-            let start = start.saturating_add(from.since(self.range.start));
             let tracks: Vec<PeriodTrack<'a>> = tracks.collect();
-            if !tracks.is_empty() {
-                all.push(Period { range, start, tracks });
+            let has = |medium| {
+                self.tracks.iter().any(|l| l.medium == medium && tracks.iter().any(|t| t.id == l.id))
+            };
+            if self.tracks.iter().all(|line| line.medium == Medium::Text || has(line.medium))
+                && !tracks.is_empty()
+            {
+                all.push(Period { range, start: Duration::ZERO, tracks });
             }
         }
         all
