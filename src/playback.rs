@@ -1,15 +1,16 @@
 //! Playback: from the ledger to a clip. What the rows say becomes the plain values that [`crate::clip`] cuts from; nothing is
-//! decided here, and no store is asked: what a clip needs of the header of a chunk, where an old index lacks it, is told as a
-//! value, and handed in by whoever reads stores.
+//! decided here, and for a clip no store is asked: what it needs of the header of a chunk, where an old index lacks it, is told as
+//! a value, and handed in by whoever reads stores. That is [`movie`], for one: a clip as a file.
 //!
 //! For a clip of chunks, fragment indexes are read only of the few in which all tracks may have a hole at once: elsewhere rows
 //! say enough. [`Footage`] is a clip with the indexes of all its chunks.
 
 mod footage;
+pub mod movie;
 
 use std::collections::BTreeMap;
 
-use crate::clip::{self, Ask, Clip, Lack, PRIMING, Part, cut, grows_from, hole};
+use crate::clip::{self, Ask, Clip, Lack, PRIMING, Part, cut, hole};
 use crate::error::{Context, Result};
 use crate::grid::{Cell, Grid};
 use crate::ledger::{Coverage, GapRow, Ledger, Shelved, State, TrackRow};
@@ -25,23 +26,6 @@ pub use footage::{Footage, HeaderWanted, footage};
 pub fn clip(ledger: &dyn Ledger, channel: &str, grid: Grid, ask: &Ask, now: Time) -> Result<Clip> {
     let part = |asked: &Range| part(ledger, channel, grid, *asked, now);
     Ok(Clip { parts: ask.ranges().iter().map(part).collect::<Result<_>>()? })
-}
-
-/// What of `ask` stays as it is, if there is to be more of it; `None` if all of it is as it is going to be. What is behind a
-/// range that grows is left out: it would have to move.
-///
-/// # Errors
-/// Those of the ledger.
-pub fn growing(ledger: &dyn Ledger, channel: &str, grid: Grid, ask: &Ask, now: Time) -> Result<Option<Ask>> {
-    for (n, asked) in ask.ranges().iter().enumerate() {
-        let within = Range::new(asked.start.minus(PRIMING), asked.end);
-        let shelf: Vec<clip::Shelved> = ledger.shelf(channel, within)?.iter().map(shelved).collect();
-        if let Some(until) = grows_from(*asked, &shelf, grid, now) {
-            let last = Some(Range::new(asked.start, until)).filter(|range| !range.is_empty());
-            return Ok(Some(ask.ranges()[..n].iter().copied().chain(last).collect()));
-        }
-    }
-    Ok(None)
 }
 
 /// The tracks that the chunk of a cell has media of, in the order of the chunk.

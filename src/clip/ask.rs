@@ -52,6 +52,11 @@ impl Ask {
     /// request where chunks last seconds.
     pub const MAX_CHUNKS: u64 = 20_000;
 
+    /// Ranges that are a part of what was asked for; `None` if there are none.
+    pub(super) fn of(ranges: Vec<Range>) -> Option<Self> {
+        (!ranges.is_empty()).then_some(Self(ranges))
+    }
+
     /// The ranges.
     pub fn ranges(&self) -> &[Range] {
         &self.0
@@ -100,13 +105,6 @@ impl Ask {
 impl From<Range> for Ask {
     fn from(range: Range) -> Self {
         Self(vec![range])
-    }
-}
-
-impl FromIterator<Range> for Ask {
-    /// Of ranges that are parts of what was asked for.
-    fn from_iter<I: IntoIterator<Item = Range>>(ranges: I) -> Self {
-        Self(ranges.into_iter().collect())
     }
 }
 

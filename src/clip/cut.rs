@@ -50,6 +50,9 @@ pub struct Part {
     pub gaps: Vec<Gap>,
     /// True if nothing in it will change, as far as can be foreseen: it is over, and all its cells are settled.
     pub closed: bool,
+    /// Until when nothing more is expected soon: its end, or where something is still to come. What lies before may be shown to
+    /// who is shown the rest later, for nothing will be put in between.
+    pub settled_until: Time,
 }
 
 /// A stretch that plays without a break.
@@ -99,21 +102,10 @@ pub fn cut(asked: Range, shelf: &[Shelved], lacks: &[Lack], grid: Grid, now: Tim
     let mut gaps: Vec<Gap> = nothing.as_slice().iter().flat_map(|r| told(*r, expected_from)).collect();
     gaps.extend(track_gaps(asked, &runs, &nothing, lacks));
     gaps.sort_by(|a, b| (a.range.start, &a.what).cmp(&(b.range.start, &b.what)));
-    Part { asked, runs, gaps, closed: is_closed(asked, shelf, now) }
-}
-
-/// How far what there is of `asked` is going to stay as it is, so that a playlist which grows can say it: up to the first cell of
-/// which there may be more, or what has only just been. Who plays does not wait for ever: a cell that is not settled so long
-/// after its end is played as it is, or as a gap. `None` if nothing more is to come: all of it is settled, or it ended so
-/// long ago that what is there is all there is to be played. `shelf` is as for [`cut()`]: what comes for priming, too, comes in
-/// front of what is there.
-pub fn grows_from(asked: Range, shelf: &[Shelved], grid: Grid, now: Time) -> Option<Time> {
-    let near = Range::new(asked.start.minus(PRIMING), asked.end);
-    let waits = |s: &&Shelved| !s.settled && s.cell.end() > now.minus(SOON);
-    let touching = shelf.iter().filter(waits).filter(|s| !s.cell.range().intersect(near).is_empty());
-    let open = touching.map(|s| s.cell.start()).min().unwrap_or(Time::MAX);
-    let from = open.min(expected_from(shelf, grid, now)).max(asked.start);
-    (from < asked.end && asked.end > now.minus(SOON)).then_some(from)
+    let coming = shelf.iter().filter(|s| !s.settled && s.cell.end() > now.minus(SOON));
+    let coming = coming.map(|s| s.cell.start()).min().unwrap_or(Time::MAX);
+    let settled_until = asked.end.min(expected_from).min(coming).max(asked.start);
+    Part { asked, runs, gaps, closed: is_closed(asked, shelf, now), settled_until }
 }
 
 /// From when on what is not there is only not there yet.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::playback::Headers;
+use super::playback::{Headers, Movies};
 use super::presigned::Presigned;
 use super::sign_keys::SignKeys;
 use super::tasks::Tasks;
@@ -66,6 +66,8 @@ pub struct App {
     pub(super) presigned: Presigned,
     /// The keys of signed links.
     pub(super) sign_keys: SignKeys,
+    /// The heads of files that were asked for.
+    pub(super) movies: Movies,
     /// Held by who changes the configuration.
     changing: Mutex<()>,
     catalogue: Mutex<Option<Catalogue>>,
@@ -92,8 +94,8 @@ impl App {
         let (metrics, looking) = (Metrics::default(), Arc::default());
         let (tasks, changing) = (Tasks::default(), Mutex::default());
         let overviews = Overviews::new();
-        let (headers, presigned) = (Headers::default(), Presigned::default());
-        let sign_keys = SignKeys::default();
+        let (headers, movies) = (Headers::default(), Movies::default());
+        let (presigned, sign_keys) = (Presigned::default(), SignKeys::default());
         App {
             place,
             configuration,
@@ -105,6 +107,7 @@ impl App {
             headers,
             presigned,
             sign_keys,
+            movies,
             changing,
             catalogue,
             stores,

@@ -72,6 +72,8 @@ const PATH: &str = "/api/openapi.json";
         playback::init::init,
         playback::short::short,
         playback::time::time,
+        playback::frame::frame,
+        playback::mp4::mp4,
         health::alive,
         health::ready,
         metrics::metrics,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use npvr::clip::{Ask, Clip, Reel, Shelved, cut, grows_from, reel};
+use npvr::clip::{Ask, Clip, Reel, Shelved, cut, reel};
 use npvr::grid::{Cell, Grid};
 use npvr::media::{Index, IndexEntry, Traits};
 use npvr::playlist::hls::{Child, Form, Hls, Listed};
@@ -178,12 +178,6 @@ fn playlists(clip: &Clip, reel: &Reel<'_>, gaps: Gaps, form: Form) -> BTreeMap<u
     reel.track_ids().into_iter().map(|id| (id, hls.media(id, &Plain).unwrap())).collect()
 }
 
-/// What of a cell's archive stays, as the server asks for it.
-fn growing(ask: &Ask, shelf: &[Shelved], now: Time) -> Option<Ask> {
-    let asked = ask.ranges()[0];
-    grows_from(asked, shelf, grid(), now).map(|until| Ask::from(Range::new(asked.start, until)))
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
@@ -194,7 +188,7 @@ proptest! {
         let now = at_ms(1_000_000_000);
         let (shelf, indexes) = archive(&all, now);
         let range = Range::new(at_ms(from_ms), at_ms(from_ms + long_ms));
-        let ask: Ask = std::iter::repeat_n(range, if again { 2 } else { 1 }).collect();
+        let ask: Ask = if again { format!("{range},{range}") } else { range.to_string() }.parse().unwrap();
         let clip = clip_of(&ask, &shelf, now);
         let reel = reel(&clip, &indexes, &[]);
         let mut breaks = None;
@@ -261,9 +255,11 @@ proptest! {
         let ask = Ask::from(Range::new(at_ms(from_ms), at_ms(from_ms + long_ms)));
         let said = |now: Time| {
             let (shelf, indexes) = archive(&all, now);
-            let stays = growing(&ask, &shelf, now);
-            let form = if stays.is_some() { Form::Growing } else { Form::Grown };
-            let clip = clip_of(stays.as_ref().unwrap_or(&ask), &shelf, now);
+            // As the server asks for it.
+            let all = clip_of(&ask, &shelf, now);
+            let Some(stays) = all.settled() else { return BTreeMap::new() };
+            let form = if all.grows() { Form::Growing } else { Form::Grown };
+            let clip = clip_of(&stays, &shelf, now);
             let reel = reel(&clip, &indexes, &[]);
             playlists(&clip, &reel, gaps, form)
         };

@@ -5,15 +5,20 @@
 
 pub(super) mod dash;
 pub(super) mod flussonic;
+pub(super) mod frame;
 mod headers;
 pub(super) mod hls;
 pub(super) mod init;
+mod movies;
+pub(super) mod mp4;
+mod part;
 mod places;
 mod scene;
 pub(super) mod short;
 pub(super) mod time;
 
 pub(super) use headers::Headers;
+pub(super) use movies::Movies;
 
 use places::Places;
 use scene::{Scene, scene};
@@ -28,4 +33,6 @@ pub(super) fn routes(to: &mut Routes) {
     init::routes(to);
     short::routes(to);
     time::routes(to);
+    frame::routes(to);
+    mp4::routes(to);
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::channel::Channel;
-use crate::clip::{Ask, Clip, Ending};
+use crate::clip::{Ask, Ending};
 use crate::error::{Error, Kind, Result};
 use crate::http::clip::{is_there, may_be_there};
 use crate::http::{App, Refusal};
 use crate::media::read_traits;
 use crate::playback::{self, Footage};
-use crate::time::Range;
+use crate::time::{Range, Time};
 
 /// How many headers are read for one playlist, where indexes are from before they had all that one needs; and at once. What
 /// is not read makes a playlist longer, and not wrong: each chunk then has an init segment of its own.
@@ -27,19 +27,10 @@ pub(super) struct Scene {
     /// The ranges as the parts of a playlist are asked for: `START--` for one that goes on, and one up to now has the end that
     /// it has for now, so that all parts end alike.
     pub(super) ranges: String,
-    /// The clip, and the indexes of its chunks. Of what grows it has what is going to stay as it is.
+    /// The clip, and the indexes of its chunks.
     pub(super) footage: Footage,
     /// True if there will be more of it.
     pub(super) grows: bool,
-    /// Of what grows: the clip with all that is there, and all that is not.
-    whole: Option<Clip>,
-}
-
-impl Scene {
-    /// All that is there of what was asked for, and all that is missing.
-    pub(super) fn whole(&self) -> &Clip {
-        self.whole.as_ref().unwrap_or(&self.footage.clip)
-    }
 }
 
 /// What is asked for by `ranges`: `START--END`, several with commas between, `START--`, or `START--now`.
@@ -48,44 +39,43 @@ impl Scene {
 /// As [`crate::http::clip::clip`].
 pub(super) async fn scene(app: &App, name: &str, ranges: &str) -> Result<Scene, Refusal> {
     let (channel, now) = (app.channel(name)?, app.now());
-    let (ledger, grid) = (app.place.ledger.as_ref(), channel.grid);
     let (mut ask, ending) = Ask::read(ranges, now)?;
     may_be_there(&channel, &ask, now)?;
-    if ending == Ending::Now {
-        let clip = playback::clip(ledger, name, grid, &ask, now)?;
-        is_there(&channel, &ask, &clip)?;
-        let (start, last) = (ask.ranges().first().map(|r| r.start), clip.runs().last().map(|r| r.range.end));
-        // Up to now is up to what is stored by now.
-        ask = start.zip(last).map_or(ask, |(start, end)| Ask::from(Range::new(start, end)));
-    }
-    let stays = match ending {
-        Ending::Now => None,
-        Ending::Fixed => playback::growing(ledger, name, grid, &ask, now)?,
-        // Also where all of it is there up to this moment.
-        Ending::Open => {
-            Some(playback::growing(ledger, name, grid, &ask, now)?.unwrap_or_else(|| ask.clone()))
-        }
-    };
-    let footage = footage(app, &channel, stays.as_ref().unwrap_or(&ask)).await?;
-    let grows = stays.is_some();
-    let whole = grows.then(|| playback::clip(ledger, name, grid, &ask, now)).transpose()?;
-    is_there(&channel, &ask, whole.as_ref().unwrap_or(&footage.clip))?;
-    if footage.clip.is_empty() {
-        let error =
-            Error::new(Kind::NotFound, format!("channel {name}: the beginning of {ask} is not settled yet"));
-        return Err(error.hint("the next check may settle it").into());
-    }
+    let mut footage = footage(app, &channel, &ask, now).await?;
+    is_there(&channel, &ask, &footage.clip)?;
+    let last = footage.clip.runs().last().map(|run| run.range.end);
     let start = ask.ranges().first().map(|range| range.start);
+    let mut grows = ending == Ending::Open || footage.clip.grows();
+    match (ending, start.zip(last)) {
+        // Up to now is up to what is stored by now.
+        (Ending::Now, Some((start, last))) => {
+            ask = Ask::from(Range::new(start, last));
+            footage = self::footage(app, &channel, &ask, now).await?;
+            grows = false;
+        }
+        // What is still to come is put behind what is there, and never in between: until it has come, nothing behind it is shown.
+        _ if footage.clip.grows() => {
+            let settled = footage.clip.settled().ok_or_else(|| not_yet(&channel, &ask))?;
+            footage = self::footage(app, &channel, &settled, now).await?;
+            is_there(&channel, &ask, &footage.clip).map_err(|_| not_yet(&channel, &ask))?;
+        }
+        _ => {}
+    }
     let ranges = match (ending, start) {
         (Ending::Open, Some(start)) => format!("{start}--"),
         _ => ask.to_string(),
     };
-    Ok(Scene { channel, ask, ranges, footage, grows, whole })
+    Ok(Scene { channel, ask, ranges, footage, grows })
 }
 
-async fn footage(app: &App, channel: &Arc<Channel>, ask: &Ask) -> Result<Footage> {
+fn not_yet(channel: &Channel, ask: &Ask) -> Error {
+    let what = format!("channel {}: nothing of {ask} is archived", channel.name);
+    Error::new(Kind::NotFound, what).hint("not yet: the next check may bring it")
+}
+
+async fn footage(app: &App, channel: &Arc<Channel>, ask: &Ask, now: Time) -> Result<Footage> {
     let (ledger, name) = (app.place.ledger.as_ref(), channel.name.as_str());
-    let mut footage = playback::footage(ledger, name, channel.grid, ask, app.now())?;
+    let mut footage = playback::footage(ledger, name, channel.grid, ask, now)?;
     learn(app, channel, &mut footage).await?;
     Ok(footage)
 }
@@ -95,7 +85,7 @@ async fn learn(app: &App, channel: &Arc<Channel>, footage: &mut Footage) -> Resu
     let wanted: Vec<_> = footage.headers_wanted().into_iter().take(MOST_HEADERS).collect();
     let read = |wanted: playback::HeaderWanted| async move {
         let header = app.headers.read(app, channel, wanted.cell, wanted.bytes).await?;
-        Ok::<_, crate::error::Error>((wanted.cell, read_traits(&header)?))
+        Ok::<_, Error>((wanted.cell, read_traits(&header)?))
     };
     let all = futures_util::stream::iter(wanted).map(read).buffer_unordered(HEADERS_AT_ONCE);
     for (cell, traits) in all.try_collect::<Vec<_>>().await? {
