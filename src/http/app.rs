@@ -8,6 +8,8 @@ use std::time::Duration;
 use url::Url;
 
 use super::playback::{Headers, Movies};
+use super::presigned::Presigned;
+use super::sign_keys::SignKeys;
 use super::tasks::Tasks;
 use super::{Guard, Metrics};
 use crate::capture::Workplace;
@@ -60,6 +62,10 @@ pub struct App {
     pub tasks: Tasks,
     /// The headers of chunks, for init segments.
     pub(super) headers: Headers,
+    /// Where players are sent for chunks in buckets.
+    pub(super) presigned: Presigned,
+    /// The keys of signed links.
+    pub(super) sign_keys: SignKeys,
     /// The heads of files that were asked for.
     pub(super) movies: Movies,
     /// Held by who changes the configuration.
@@ -89,6 +95,7 @@ impl App {
         let (tasks, changing) = (Tasks::default(), Mutex::default());
         let overviews = Overviews::new();
         let (headers, movies) = (Headers::default(), Movies::default());
+        let (presigned, sign_keys) = (Presigned::default(), SignKeys::default());
         App {
             place,
             configuration,
@@ -98,6 +105,8 @@ impl App {
             looking,
             tasks,
             headers,
+            presigned,
+            sign_keys,
             movies,
             changing,
             catalogue,
@@ -156,7 +165,7 @@ impl App {
     }
 
     /// The channels are read again by the next who asks: their files were changed here.
-    pub fn channels_changed(&self) {
+    pub(super) fn channels_changed(&self) {
         *self.catalogue.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::channel::Channel;
-use crate::clip::{Ask, Ending};
-use crate::error::Result;
+use crate::clip::{Ask, Clip, Ending};
+use crate::error::{Error, Kind, Result};
 use crate::http::clip::{is_there, may_be_there};
 use crate::http::{App, Refusal};
 use crate::media::read_traits;
 use crate::playback::{self, Footage};
-use crate::time::Range;
+use crate::time::{Range, Time};
 
 /// How many headers are read for one playlist, where indexes are from before they had all that one needs; and at once. What
 /// is not read makes a playlist longer, and not wrong: each chunk then has an init segment of its own.
@@ -27,10 +27,19 @@ pub(super) struct Scene {
     /// The ranges as the parts of a playlist are asked for: `START--` for one that goes on, and one up to now has the end that
     /// it has for now, so that all parts end alike.
     pub(super) ranges: String,
-    /// The clip, and the indexes of its chunks.
+    /// The clip, and the indexes of its chunks. Of what grows it has what is going to stay as it is.
     pub(super) footage: Footage,
     /// True if there will be more of it.
     pub(super) grows: bool,
+    /// Of what grows: the clip with all that is there, and all that is not.
+    whole: Option<Clip>,
+}
+
+impl Scene {
+    /// All that is there of what was asked for, and all that is missing.
+    pub(super) fn whole(&self) -> &Clip {
+        self.whole.as_ref().unwrap_or(&self.footage.clip)
+    }
 }
 
 /// What is asked for by `ranges`: `START--END`, several with commas between, `START--`, or `START--now`.
@@ -41,27 +50,40 @@ pub(super) async fn scene(app: &App, name: &str, ranges: &str) -> Result<Scene, 
     let (channel, now) = (app.channel(name)?, app.now());
     let (mut ask, ending) = Ask::read(ranges, now)?;
     may_be_there(&channel, &ask, now)?;
-    let mut footage = footage(app, &channel, &ask).await?;
-    is_there(&channel, &ask, &footage.clip)?;
-    let last = footage.clip.runs().last().map(|run| run.range.end);
-    if let (Ending::Now, Some(end), Some(range)) = (ending, last, ask.ranges().first()) {
-        // Up to now is up to what is stored by now.
-        ask = Ask::from(Range::new(range.start, end));
-        footage = playback::footage(app.place.ledger.as_ref(), name, channel.grid, &ask, now)?;
-        learn(app, &channel, &mut footage).await?;
-    }
+    let clip = playback::clip(app.place.ledger.as_ref(), name, channel.grid, &ask, now)?;
+    is_there(&channel, &ask, &clip)?;
     let start = ask.ranges().first().map(|range| range.start);
+    let last = clip.runs().last().map(|run| run.range.end);
+    let mut grows = ending == Ending::Open || clip.grows();
+    let shown = match (ending, start.zip(last)) {
+        // Up to now is up to what is stored by now.
+        (Ending::Now, Some((start, last))) => {
+            ask = Ask::from(Range::new(start, last));
+            grows = false;
+            ask.clone()
+        }
+        // What is still to come is put behind what is there, and never in between: until it has come, nothing behind it is shown.
+        _ if clip.grows() => clip.settled().ok_or_else(|| not_yet(&channel, &ask))?,
+        _ => ask.clone(),
+    };
+    let footage = footage(app, &channel, &shown, now).await?;
+    is_there(&channel, &ask, &footage.clip).map_err(|_| not_yet(&channel, &ask))?;
     let ranges = match (ending, start) {
         (Ending::Open, Some(start)) => format!("{start}--"),
         _ => ask.to_string(),
     };
-    let grows = ending == Ending::Open || !footage.clip.is_closed();
-    Ok(Scene { channel, ask, ranges, footage, grows })
+    let whole = grows.then_some(clip);
+    Ok(Scene { channel, ask, ranges, footage, grows, whole })
 }
 
-async fn footage(app: &App, channel: &Arc<Channel>, ask: &Ask) -> Result<Footage> {
+fn not_yet(channel: &Channel, ask: &Ask) -> Error {
+    let what = format!("channel {}: nothing of {ask} is archived", channel.name);
+    Error::new(Kind::NotFound, what).hint("not yet: the next check may bring it")
+}
+
+async fn footage(app: &App, channel: &Arc<Channel>, ask: &Ask, now: Time) -> Result<Footage> {
     let (ledger, name) = (app.place.ledger.as_ref(), channel.name.as_str());
-    let mut footage = playback::footage(ledger, name, channel.grid, ask, app.now())?;
+    let mut footage = playback::footage(ledger, name, channel.grid, ask, now)?;
     learn(app, channel, &mut footage).await?;
     Ok(footage)
 }
@@ -71,7 +93,7 @@ async fn learn(app: &App, channel: &Arc<Channel>, footage: &mut Footage) -> Resu
     let wanted: Vec<_> = footage.headers_wanted().into_iter().take(MOST_HEADERS).collect();
     let read = |wanted: playback::HeaderWanted| async move {
         let header = app.headers.read(app, channel, wanted.cell, wanted.bytes).await?;
-        Ok::<_, crate::error::Error>((wanted.cell, read_traits(&header)?))
+        Ok::<_, Error>((wanted.cell, read_traits(&header)?))
     };
     let all = futures_util::stream::iter(wanted).map(read).buffer_unordered(HEADERS_AT_ONCE);
     for (cell, traits) in all.try_collect::<Vec<_>>().await? {
