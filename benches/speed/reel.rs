@@ -9,7 +9,7 @@ use npvr::clock::Tick;
 use npvr::grid::{Cell, Grid};
 use npvr::ledger::{Claimed, Commit, Coverage, JobStats, Ledger, SqliteLedger, Stored};
 use npvr::media::{Index, IndexEntry, Traits};
-use npvr::playback::footage;
+use npvr::playback::{self, Footage};
 use npvr::time::{Range, Time, Timescale};
 
 use crate::cost::{empty, heading, spread};
@@ -30,14 +30,7 @@ pub(crate) fn reel() -> Result<Vec<Figure>> {
     let site = folder("reel")?;
     empty(&site)?;
     let ledger = SqliteLedger::open(&site)?;
-    let (mut bytes, mut fragments) = (0, 0);
-    for n in 0..HOURS * 3_600 / CHUNK_S {
-        let index = index(n)?;
-        let encoded = index.encode();
-        bytes += encoded.len();
-        fragments += index.in_file_order().len();
-        store(&ledger, n, &encoded)?;
-    }
+    let (bytes, fragments) = fill(&ledger)?;
     // In turns, so that a machine that others use is slow for both.
     let (mut hours, mut days, mut encoded) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS {
@@ -62,12 +55,33 @@ pub(crate) fn reel() -> Result<Vec<Figure>> {
     ])
 }
 
+/// Writes an archive of all hours down. How many bytes its indexes have, and how many fragments.
+pub(crate) fn fill(ledger: &SqliteLedger) -> Result<(usize, usize)> {
+    let (mut bytes, mut fragments) = (0, 0);
+    for n in 0..HOURS * 3_600 / CHUNK_S {
+        let index = index(n)?;
+        let encoded = index.encode();
+        bytes += encoded.len();
+        fragments += index.in_file_order().len();
+        store(ledger, n, &encoded)?;
+    }
+    Ok((bytes, fragments))
+}
+
+/// So many hours, from within a cell.
+pub(crate) fn ask(hours: i64) -> Ask {
+    Ask::from(Range::new(Time::from_s(SINCE_S + 617), Time::from_s(SINCE_S + 617 + hours * 3_600)))
+}
+
+/// That clip, as the ledger has it.
+pub(crate) fn footage(ledger: &SqliteLedger, hours: i64) -> Result<Footage> {
+    Ok(playback::footage(ledger, NEWS, grid()?, &ask(hours), Time::from_s(SINCE_S * 2))?)
+}
+
 /// How long a clip of so many hours takes that begins within a cell, in ms.
 fn clip(ledger: &SqliteLedger, hours: i64) -> Result<f64> {
-    let start = Time::from_s(SINCE_S + 617);
-    let ask = Ask::from(Range::new(start, Time::from_s(SINCE_S + 617 + hours * 3_600)));
     let began = Tick::now();
-    let footage = footage(ledger, NEWS, grid()?, &ask, Time::from_s(SINCE_S * 2))?;
+    let footage = footage(ledger, hours)?;
     let reel = footage.reel(&[]);
     let ms = began.elapsed().as_secs_f64() * 1_000.0;
     let fragments: usize = reel.runs.iter().flat_map(|r| &r.tracks).map(|t| t.fragments().count()).sum();
