@@ -5,6 +5,8 @@ mod bucket;
 mod capture;
 mod channel;
 mod check;
+mod clip;
+mod clip_file;
 mod completions;
 mod config;
 mod demo;
@@ -18,6 +20,7 @@ mod prune;
 mod screen;
 mod serve_smil;
 mod serving;
+mod sign;
 mod sim;
 mod site;
 mod status;
@@ -58,6 +61,7 @@ enum Command {
     Channel(channel::Args),
     Check(check::Args),
     Capture(capture::Args),
+    Clip(clip::Args),
     Status(status::Args),
     Log(log::Args),
     Prune(prune::Args),
@@ -65,6 +69,7 @@ enum Command {
     Verify(verify::Args),
     #[command(name = "serve-smil")]
     ServeSmil(serve_smil::Args),
+    Sign(sign::Args),
     Ledger(ledger::Args),
     Config(config::Args),
     Sim(sim::Args),
@@ -90,9 +95,11 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Channel(args) => block_on(channel::run(args, &places)),
         Command::Check(args) => block_on(check::run(args, &places)),
         Command::Capture(args) => block_on(capture::run(args, &places)),
+        Command::Clip(args) => block_on(clip::run(args, &places)),
         Command::Status(args) => block_on(status::run(args, &places)),
         Command::Verify(args) => block_on(verify::run(args, &places)),
         Command::ServeSmil(args) => serve_smil::run(args, &places),
+        Command::Sign(args) => sign::run(&args, &places),
         Command::Log(args) => log::run(&args, &places),
         Command::Hold(args) => hold::run(args, &places),
         Command::Ledger(args) => ledger::run(args, &places),

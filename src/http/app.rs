@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::playback::Headers;
+use super::playback::{Headers, Movies};
+use super::presigned::Presigned;
+use super::sign_keys::SignKeys;
 use super::tasks::Tasks;
 use super::{Guard, Metrics};
 use crate::capture::Workplace;
@@ -60,6 +62,12 @@ pub struct App {
     pub tasks: Tasks,
     /// The headers of chunks, for init segments.
     pub(super) headers: Headers,
+    /// Where players are sent for chunks in buckets.
+    pub(super) presigned: Presigned,
+    /// The keys of signed links.
+    pub(super) sign_keys: SignKeys,
+    /// The heads of files that were asked for.
+    pub(super) movies: Movies,
     /// Held by who changes the configuration.
     changing: Mutex<()>,
     catalogue: Mutex<Option<Catalogue>>,
@@ -86,7 +94,8 @@ impl App {
         let (metrics, looking) = (Metrics::default(), Arc::default());
         let (tasks, changing) = (Tasks::default(), Mutex::default());
         let overviews = Overviews::new();
-        let headers = Headers::default();
+        let (headers, movies) = (Headers::default(), Movies::default());
+        let (presigned, sign_keys) = (Presigned::default(), SignKeys::default());
         App {
             place,
             configuration,
@@ -96,6 +105,9 @@ impl App {
             looking,
             tasks,
             headers,
+            presigned,
+            sign_keys,
+            movies,
             changing,
             catalogue,
             stores,
@@ -153,7 +165,7 @@ impl App {
     }
 
     /// The channels are read again by the next who asks: their files were changed here.
-    pub fn channels_changed(&self) {
+    pub(super) fn channels_changed(&self) {
         *self.catalogue.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

@@ -32,8 +32,8 @@ pub struct Show<'a> {
     pub tracks: &'a [Shown<'a>],
     /// How segments are named.
     pub naming: Naming,
-    /// The folder of segments that npvr answers for, with a slash at its end.
-    pub folder: &'a str,
+    /// The address of segments that npvr answers for, with `$RepresentationID$` and `$Time$` in it.
+    pub template: &'a str,
     /// True if a gap takes as long to play as it lasted, so that time in the player is time on the wall; false if what is behind
     /// it follows at once.
     pub keeps_gaps: bool,
@@ -55,7 +55,7 @@ pub struct Shown<'a> {
 /// How segments are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Naming {
-    /// By a template: `FOLDER$RepresentationID$/$Time$.m4s`.
+    /// By [`Show::template`].
     Template,
     /// Each by its bytes in a chunk. That goes by one duration for all, so what is uneven, has a hole, or goes on is named by the
     /// template all the same.

@@ -26,11 +26,11 @@ impl Writer<'_> {
         };
         match constant {
             None => {
-                let folder = escape(self.show.folder);
+                let media = escape(self.show.template);
                 write!(
                     self.out,
                     "        <SegmentTemplate timescale=\"{timescale}\" presentationTimeOffset=\"{start}\" \
-                     initialization=\"{init}\" media=\"{folder}$RepresentationID$/$Time$.m4s\">\n"
+                     initialization=\"{init}\" media=\"{media}\">\n"
                 )?;
                 self.timeline(track)?;
                 self.out.push_str("        </SegmentTemplate>\n");
