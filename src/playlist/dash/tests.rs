@@ -88,7 +88,7 @@ impl Archive {
             reel: &reel,
             tracks: &tracks,
             naming: Naming::Template,
-            folder: "../f/?a=1&b=2/",
+            template: "../f/$RepresentationID$/$Time$.m4s?a=1&b=2",
             keeps_gaps: false,
             growth: None,
         };
@@ -106,6 +106,10 @@ impl Addresses for Here {
 
     fn init(&self, cell: Cell, file_track_id: u32) -> String {
         format!("i/{}/{file_track_id}", cell.start().s() - START_S)
+    }
+
+    fn nothing(&self) -> String {
+        String::new()
     }
 }
 
@@ -151,7 +155,7 @@ fn a_clip_within_a_run_is_one_period_that_begins_at_its_in_point() {
     let offsets =
         [90_000 * (START_S + 5), 90_000 * (START_S + 5), 48_000 * (START_S + 5)].map(|t| t.to_string());
     assert_eq!(all(&text, "SegmentTemplate", "presentationTimeOffset"), offsets);
-    let media = "../f/?a=1&amp;b=2/$RepresentationID$/$Time$.m4s";
+    let media = "../f/$RepresentationID$/$Time$.m4s?a=1&amp;b=2";
     assert_eq!(all(&text, "SegmentTemplate", "media"), [media; 3]);
     assert_eq!(all(&text, "SegmentTemplate", "initialization"), ["i/0/1", "i/0/2", "i/0/3"]);
     assert_eq!(all(&text, "AdaptationSet", "lang"), ["en&quot;g"]);
