@@ -9,7 +9,7 @@ use url::Url;
 
 use super::playback::Headers;
 use super::tasks::Tasks;
-use super::{Guard, Metrics};
+use super::{Guard, Library, Metrics};
 use crate::capture::Workplace;
 use crate::channel::Channel;
 use crate::channels::{Channels, Stamp};
@@ -31,6 +31,17 @@ pub struct Options {
     pub public_url: Option<Url>,
     /// Who is let in.
     pub guard: Arc<Guard>,
+    /// True if nobody may change anything.
+    pub read_only: bool,
+    /// What plays HLS in browsers that do not do so by themselves.
+    pub library: Option<Library>,
+}
+
+impl Options {
+    /// What is usual, over that archive folder.
+    pub fn usual(archive: PathBuf) -> Options {
+        Options { archive, public_url: None, guard: Arc::default(), read_only: false, library: None }
+    }
 }
 
 /// The channels at one moment.

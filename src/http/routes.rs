@@ -9,7 +9,7 @@ use http::header::{ALLOW, VARY};
 use http::{Method, StatusCode};
 
 use super::{
-    Answer, App, Refusal, Request, Style, armour, chunk, health, ism, metrics, openapi, pages, playback,
+    Answer, App, Refusal, Request, Style, armour, chunk, health, ism, library, metrics, openapi, pages, playback,
     reference, smil, v1,
 };
 use crate::clock::Tick;
@@ -96,6 +96,7 @@ impl Routes {
         chunk::routes(&mut routes);
         health::routes(&mut routes);
         ism::routes(&mut routes);
+        library::routes(&mut routes);
         metrics::routes(&mut routes);
         openapi::routes(&mut routes);
         pages::routes(&mut routes);

@@ -4,7 +4,10 @@ use super::frame::Frame;
 use crate::time::Range;
 
 /// What a link is for, and its path: `{name}` is the channel, `{start}` and `{end}` the range.
-const LINKS: [(&str, &str, &str); 3] = [
+const LINKS: [(&str, &str, &str); 6] = [
+    ("HLS", "/hls/{name}/{start}--{end}/master.m3u8", "for players, with gaps marked"),
+    ("DASH", "/dash/{name}/{start}--{end}.mpd", "for players"),
+    ("MP4", "/mp4/{name}/{start}--{end}.mp4", "one file, cut exactly"),
     ("SMIL", "/smil/{name}/{start}--{end}.smil", "a playlist for Unified Remix"),
     ("ISM", "/ism/{name}/{start}--{end}.ism", "a server manifest for Unified Origin"),
     ("Chunks", "/api/v1/channels/{name}/chunks?from={start}&to={end}", "keys, sizes and checksums, as JSON"),
