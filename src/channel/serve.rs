@@ -193,7 +193,10 @@ mod tests {
             ("public_url = \"tv.example.com\"", "serve.public_url must be an http"),
             ("token_file = \"tokens\"", "serve.token_file must be an absolute path"),
             ("access_log = \"log\"", "serve.access_log must be an absolute path"),
-            ("hls_js = \"http://cdn.example.com/hls.js\"", "serve.hls_js must be an absolute path or an https"),
+            (
+                "hls_js = \"http://cdn.example.com/hls.js\"",
+                "serve.hls_js must be an absolute path or an https",
+            ),
             ("connections = 0", "serve.connections must be a whole number from 1 on"),
             ("dear_per_minute = -1", "serve.dear_per_minute must be a whole number"),
             ("read_only = 1", "serve.read_only must be true or false"),

@@ -63,7 +63,8 @@ pub(crate) async fn run(args: Args) -> Result<Exit> {
     let length = args.length.or_else(|| (!out::is_terminal()).then_some(UNWATCHED));
     let began = Tick::now();
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(server(&site, &args.listen)?.run(vec![listener], async { drop(stopped.await) }));
+    let serving =
+        tokio::spawn(server(&site, &args.listen)?.run(vec![listener], async { drop(stopped.await) }));
     let problems = tokio::select! {
         problems = archive(&site, &channel, page, began, length) => problems?,
         interrupted = tokio::signal::ctrl_c() => {

@@ -9,8 +9,8 @@ use http::header::{ALLOW, VARY};
 use http::{Method, StatusCode};
 
 use super::{
-    Answer, App, Refusal, Request, Style, armour, chunk, health, ism, library, metrics, openapi, pages, playback,
-    reference, smil, v1,
+    Answer, App, Refusal, Request, Style, armour, chunk, health, ism, library, metrics, openapi, pages,
+    playback, reference, smil, v1,
 };
 use crate::clock::Tick;
 use crate::error::{Error, Kind, Result};
