@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use language::is_same_language;
+pub use language::{is_same_language, language_tag};
 
 use crate::error::{Error, Kind};
 

@@ -196,6 +196,12 @@ pub const KEYS: &[Key] = &[
          that is good for a while; \"serve\", from npvr. Left out: the first of these that can be.",
     ),
     without(
+        "playback.sign_key_files",
+        Form::List,
+        "[\"/etc/npvr/news.sign\"]",
+        "Files with the keys of signed links: the first signs, and links of either play. Left out: no link needs to be signed.",
+    ),
+    without(
         "disk.path",
         Form::Text,
         "\"/srv/npvr\"",

@@ -88,6 +88,8 @@ pub struct Channel {
     pub ism: Ism,
     /// Where players find the bytes that HLS and DASH playlists name.
     pub media: Media,
+    /// Files of the keys that links for playback are signed with, the one that signs first. Empty: no link has to be signed.
+    pub sign_key_files: Vec<PathBuf>,
     effective: Vec<Setting>,
 }
 

@@ -1,12 +1,13 @@
 //! How a channel is played back, by players themselves and by Unified Remix and Unified Origin: the keys that playlists and
 //! server manifests are made by.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use url::Url;
 
-use super::resolve::{Values, between, parse_url, program};
+use super::resolve::{Values, at, between, parse_folder, parse_url, program};
 use crate::error::{Error, Kind, Result};
 use crate::secret::Secret;
 
@@ -65,6 +66,25 @@ impl Values {
             (false, true) => Media::Redirect,
             (false, false) => Media::Serve,
         }))
+    }
+}
+
+/// How many keys there may be: one, and while it is changed, another.
+const MOST_KEYS: usize = 2;
+
+impl Values {
+    /// The files of the keys that links are signed with.
+    pub(super) fn sign_key_files(&self) -> Result<Vec<PathBuf>> {
+        const KEY: &str = "playback.sign_key_files";
+        let files = self.each(KEY, parse_folder)?;
+        match self.all.get(KEY) {
+            Some(entry) if files.len() > MOST_KEYS => {
+                let error = Error::new(Kind::Config, "there are at most two keys")
+                    .hint("keep the one that signs, and the one before it");
+                Err(at(&entry.origin, KEY, &error))
+            }
+            _ => Ok(files),
+        }
     }
 }
 

@@ -95,6 +95,7 @@ impl Channel {
             read_timeout: values.need("read_timeout", between(second, 600 * second))?,
             disk_path: values.text("disk.path", parse_folder)?,
             media: values.media(public_url.is_some(), s3.is_some())?,
+            sign_key_files: values.sign_key_files()?,
             s3,
             public_url,
             smil_dialect: values.need("smil_dialect", str::parse)?,

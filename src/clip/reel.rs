@@ -15,23 +15,23 @@ use crate::time::{MediaTime, Range, Ranges, Timescale};
 
 /// A clip down to its fragments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reel {
+pub struct Reel<'a> {
     /// One for each run of the clip, in the order in which they are played.
-    pub runs: Vec<ReelRun>,
+    pub runs: Vec<ReelRun<'a>>,
 }
 
 /// A stretch that plays without a break, but for holes of single tracks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReelRun {
+pub struct ReelRun<'a> {
     /// From the in point to the out point.
     pub range: Range,
     /// Those that have media of it, by id.
-    pub tracks: Vec<ReelTrack>,
+    pub tracks: Vec<ReelTrack<'a>>,
 }
 
 /// One track of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReelTrack {
+pub struct ReelTrack<'a> {
     /// Its id in the channel's ledger.
     pub id: u32,
     /// What its times count in.
@@ -42,18 +42,18 @@ pub struct ReelTrack {
     pub out_ticks: i64,
     /// In order; at least one. They begin with the fragment that holds the in point, or, where that one begins with no sync sample,
     /// with the last one before it that does, and that is there.
-    pub spans: Vec<Span>,
+    pub spans: Vec<Span<'a>>,
 }
 
 /// Fragments of one track in one chunk that follow one another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Span {
+pub struct Span<'a> {
     /// The chunk.
     pub cell: Cell,
     /// The track's number in it.
     pub file_track_id: u32,
     /// What is known of the track there; `None` in old indexes, as long as nobody has read it from the header of the chunk.
-    pub traits: Option<Traits>,
+    pub traits: Option<&'a Traits>,
     /// What is to be added to decode times to get to presentation times, in ticks.
     pub shift_ticks: i64,
     /// True if its fragments hold media of other tracks too.
@@ -61,7 +61,7 @@ pub struct Span {
     /// What lies between the span before and this one.
     pub joint: Joint,
     /// At least one, in order.
-    pub fragments: Vec<IndexEntry>,
+    pub fragments: &'a [IndexEntry],
 }
 
 /// What lies between two spans of one track, or in front of the first.
@@ -73,7 +73,7 @@ pub struct Joint {
     pub new_init: bool,
 }
 
-impl Reel {
+impl Reel<'_> {
     /// The ids of all tracks that have media in it, in order.
     pub fn track_ids(&self) -> Vec<u32> {
         let mut ids: Vec<u32> = self.runs.iter().flat_map(|run| &run.tracks).map(|track| track.id).collect();
@@ -83,16 +83,16 @@ impl Reel {
     }
 }
 
-impl ReelRun {
+impl<'a> ReelRun<'a> {
     /// One of its tracks, if that has media of it.
-    pub fn track(&self, id: u32) -> Option<&ReelTrack> {
+    pub fn track(&self, id: u32) -> Option<&ReelTrack<'a>> {
         self.tracks.iter().find(|track| track.id == id)
     }
 }
 
-impl ReelTrack {
+impl<'a> ReelTrack<'a> {
     /// All its fragments in order, each with its span.
-    pub fn fragments(&self) -> impl Iterator<Item = (&Span, &IndexEntry)> {
+    pub fn fragments(&self) -> impl Iterator<Item = (&Span<'a>, &'a IndexEntry)> {
         self.spans.iter().flat_map(|span| span.fragments.iter().map(move |fragment| (span, fragment)))
     }
 
@@ -120,7 +120,7 @@ impl ReelTrack {
     }
 }
 
-impl Span {
+impl Span<'_> {
     /// When a fragment of it begins, in ticks of presentation time.
     pub fn presented(&self, fragment: &IndexEntry) -> i64 {
         start(fragment, self.shift_ticks)
@@ -138,13 +138,13 @@ impl Span {
 
     /// Which init segment it needs; `None` where that is not known.
     pub fn init(&self) -> Option<u64> {
-        self.traits.as_ref().map(|traits| traits.init)
+        self.traits.map(|traits| traits.init)
     }
 }
 
 /// The fragments of a clip. `indexes` has that of each of its chunks, as the ledger numbers tracks; a chunk without one has no
 /// media. `tracks` are the ids of those that are wanted; empty: all that are the channel's.
-pub fn reel(clip: &Clip, indexes: &BTreeMap<Cell, Index>, tracks: &[u32]) -> Reel {
+pub fn reel<'a>(clip: &Clip, indexes: &'a BTreeMap<Cell, Index>, tracks: &[u32]) -> Reel<'a> {
     let of_run = |run: &Run| reel_run(run, indexes, tracks);
     Reel { runs: clip.runs().map(of_run).collect() }
 }
@@ -157,8 +157,8 @@ struct Piece<'a> {
     muxed: bool,
 }
 
-fn reel_run(run: &Run, indexes: &BTreeMap<Cell, Index>, tracks: &[u32]) -> ReelRun {
-    let mut pieces: BTreeMap<u32, Vec<Piece<'_>>> = BTreeMap::new();
+fn reel_run<'a>(run: &Run, indexes: &'a BTreeMap<Cell, Index>, tracks: &[u32]) -> ReelRun<'a> {
+    let mut pieces: BTreeMap<u32, Vec<Piece<'a>>> = BTreeMap::new();
     for cell in &run.chunks {
         let Some(index) = indexes.get(cell) else { continue };
         let muxed = index.is_muxed();
@@ -172,7 +172,7 @@ fn reel_run(run: &Run, indexes: &BTreeMap<Cell, Index>, tracks: &[u32]) -> ReelR
 }
 
 /// `None` if the track has no media in the range.
-fn reel_track(id: u32, range: Range, pieces: &[Piece<'_>]) -> Option<ReelTrack> {
+fn reel_track<'a>(id: u32, range: Range, pieces: &[Piece<'a>]) -> Option<ReelTrack<'a>> {
     let timescale = pieces.first()?.track.timescale;
     let tick = |at| MediaTime::first_at_or_after(at, timescale).ticks;
     let (in_ticks, out_ticks) = (tick(range.start), tick(range.end));
@@ -186,19 +186,21 @@ fn reel_track(id: u32, range: Range, pieces: &[Piece<'_>]) -> Option<ReelTrack> 
 }
 
 /// The spans of a track, as they are found.
-struct Spans {
+struct Spans<'a> {
     in_ticks: i64,
-    found: Vec<Span>,
+    found: Vec<Span<'a>>,
     /// True once the first fragment that is played is found. Those before it may still go.
     has_in: bool,
 }
 
-impl Spans {
+impl<'a> Spans<'a> {
     /// Takes over the fragments of a chunk that begin before the out point.
-    fn take(&mut self, piece: Piece<'_>, out_ticks: i64) {
+    fn take(&mut self, piece: Piece<'a>, out_ticks: i64) {
         let shift = piece.track.presentation_shift_ticks();
-        let mut is_new = true;
-        for fragment in piece.track.fragments.iter().filter(|f| start(f, shift) < out_ticks) {
+        let all = piece.track.fragments.as_slice();
+        // Of the span that is being filled: where it begins, and where it would go on.
+        let (mut first, mut next) = (0, None);
+        for (n, fragment) in all.iter().enumerate().filter(|(_, f)| start(f, shift) < out_ticks) {
             let (starts, lasts) = (start(fragment, shift), i64::from(fragment.duration_ticks));
             let before = self.found.last().and_then(|span| Some((span.end_ticks(), span.fragments.last()?)));
             let before = before.map(|(ends, last)| (ends, i64::from(last.duration_ticks)));
@@ -220,16 +222,19 @@ impl Spans {
                 continue;
             }
             self.has_in |= is_played;
-            match self.found.last_mut().filter(|_| hole.is_none() && !is_new) {
-                Some(span) => span.fragments.push(*fragment),
-                None => self.found.push(piece.span(shift, hole.unwrap_or(0), *fragment)),
+            match self.found.last_mut().filter(|_| hole.is_none() && next == Some(n)) {
+                Some(span) => span.fragments = &all[first..=n],
+                None => {
+                    first = n;
+                    self.found.push(piece.span(shift, hole.unwrap_or(0), &all[n..=n]));
+                }
             }
-            is_new = false;
+            next = Some(n + 1);
         }
     }
 
     /// All of them, each with its joint; none if nothing of them is played.
-    fn finish(mut self) -> Vec<Span> {
+    fn finish(mut self) -> Vec<Span<'a>> {
         if !self.has_in {
             return Vec::new();
         }
@@ -250,14 +255,12 @@ impl Spans {
     }
 }
 
-impl Piece<'_> {
-    fn span(self, shift_ticks: i64, hole_ticks: u64, first: IndexEntry) -> Span {
-        let mut fragments = Vec::with_capacity(self.track.fragments.len());
-        fragments.push(first);
+impl<'a> Piece<'a> {
+    fn span(self, shift_ticks: i64, hole_ticks: u64, fragments: &'a [IndexEntry]) -> Span<'a> {
         Span {
             cell: self.cell,
             file_track_id: self.track.file_track_id,
-            traits: self.track.traits.clone(),
+            traits: self.track.traits.as_ref(),
             shift_ticks,
             muxed: self.muxed,
             joint: Joint { hole_ticks, new_init: false },

@@ -204,7 +204,7 @@ fn escape(text: &mut String, bytes: &[u8]) {
 
 /// True for the name of a parameter that people give secrets in.
 fn is_secret(name: &[u8]) -> bool {
-    const WORDS: [&str; 7] = ["token", "secret", "passw", "key", "sign", "auth", "credential"];
+    const WORDS: [&str; 7] = ["token", "secret", "passw", "key", "sig", "auth", "credential"];
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
     // Escapes hide a word from us, and not from whoever wrote it.
     name.contains('%') || WORDS.iter().any(|word| name.contains(word))
@@ -256,8 +256,8 @@ mod tests {
     fn nothing_that_a_client_writes_breaks_a_line_or_shows_a_secret() {
         assert_eq!(shown(b"/a\r\nb\x1b[31m\xff\"\\"), "/a\\x0D\\x0Ab\\x1B[31m\\xFF\\x22\\x5C");
         assert_eq!(
-            shown(b"/?X-Amz-Signature=ab&t%6Fken=x&b"),
-            "/?X-Amz-Signature=<redacted>&t%6Fken=<redacted>&b"
+            shown(b"/?X-Amz-Signature=ab&sig=cd&t%6Fken=x&b"),
+            "/?X-Amz-Signature=<redacted>&sig=<redacted>&t%6Fken=<redacted>&b"
         );
         let long = shown(&[b'a'; 10_000]);
         assert!(long.len() < 3_000 && long.ends_with("..."));

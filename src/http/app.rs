@@ -8,6 +8,8 @@ use std::time::Duration;
 use url::Url;
 
 use super::playback::Headers;
+use super::presigned::Presigned;
+use super::sign_keys::SignKeys;
 use super::tasks::Tasks;
 use super::{Guard, Library, Metrics};
 use crate::capture::Workplace;
@@ -71,6 +73,10 @@ pub struct App {
     pub tasks: Tasks,
     /// The headers of chunks, for init segments.
     pub(super) headers: Headers,
+    /// Where players are sent for chunks in buckets.
+    pub(super) presigned: Presigned,
+    /// The keys of signed links.
+    pub(super) sign_keys: SignKeys,
     /// Held by who changes the configuration.
     changing: Mutex<()>,
     catalogue: Mutex<Option<Catalogue>>,
@@ -97,7 +103,8 @@ impl App {
         let (metrics, looking) = (Metrics::default(), Arc::default());
         let (tasks, changing) = (Tasks::default(), Mutex::default());
         let overviews = Overviews::new();
-        let headers = Headers::default();
+        let (headers, presigned) = (Headers::default(), Presigned::default());
+        let sign_keys = SignKeys::default();
         App {
             place,
             configuration,
@@ -107,6 +114,8 @@ impl App {
             looking,
             tasks,
             headers,
+            presigned,
+            sign_keys,
             changing,
             catalogue,
             stores,
@@ -164,7 +173,7 @@ impl App {
     }
 
     /// The channels are read again by the next who asks: their files were changed here.
-    pub fn channels_changed(&self) {
+    pub(super) fn channels_changed(&self) {
         *self.catalogue.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

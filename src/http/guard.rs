@@ -76,6 +76,25 @@ impl Guard {
         }
     }
 
+    /// Lets in who asks without a link for what is given out by signed links: with a token, or, where there are none, from
+    /// this host.
+    pub(super) fn admit_unsigned(&self, request: &Request) -> Result<(), Refusal> {
+        self.check_name(&request.headers)?;
+        if self.readers.is_none() && self.writers.is_none() {
+            let is_here = request.client.is_none_or(|client| client.to_canonical().is_loopback());
+            return match is_here && !is_forwarded(&request.headers) {
+                true => Ok(()),
+                false => Err(forbidden("this needs a signed link")
+                    .hint("npvr sign prints one, on the host of the server")
+                    .into()),
+            };
+        }
+        match shown_token(&request.headers) {
+            Some(token) if self.is_reader(&token) => Ok(()),
+            shown => Err(unknown(shown.is_some())),
+        }
+    }
+
     /// Takes one of the client's turns at what is dear.
     pub(super) fn take_turn(&self, request: &Request) -> Result<(), Refusal> {
         self.turns.take(request.client).map_err(|wait| {
@@ -91,7 +110,8 @@ impl Guard {
         super::client::client(peer, headers, &self.proxies)
     }
 
-    fn check_name(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    /// Refuses a request that calls the server by a name that is none of its own.
+    pub(super) fn check_name(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let Some(names) = &self.names else { return Ok(()) };
         // Browsers always say it.
         let Some(host) = headers.get(HOST) else { return Ok(()) };
@@ -107,9 +127,11 @@ impl Guard {
     }
 
     fn check_reader(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let Some(readers) = &self.readers else { return Ok(()) };
+        if self.readers.is_none() {
+            return Ok(());
+        }
         match shown_token(headers) {
-            Some(token) if readers.hold(&token) || self.is_writer(&token) => Ok(()),
+            Some(token) if self.is_reader(&token) => Ok(()),
             shown => Err(unknown(shown.is_some())),
         }
     }
@@ -131,6 +153,10 @@ impl Guard {
             }
             shown => Err(unknown(shown.is_some())),
         }
+    }
+
+    fn is_reader(&self, token: &str) -> bool {
+        self.readers.as_ref().is_some_and(|readers| readers.hold(token)) || self.is_writer(token)
     }
 
     fn is_writer(&self, token: &str) -> bool {

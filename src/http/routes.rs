@@ -8,9 +8,10 @@ use futures_util::future::BoxFuture;
 use http::header::{ALLOW, VARY};
 use http::{Method, StatusCode};
 
+use super::signed::Pass;
 use super::{
     Answer, App, Refusal, Request, Style, armour, chunk, health, ism, library, metrics, openapi, pages,
-    playback, reference, smil, v1,
+    playback, reference, signed, smil, v1,
 };
 use crate::clock::Tick;
 use crate::error::{Error, Kind, Result};
@@ -38,6 +39,8 @@ struct Endpoint {
     is_dear: bool,
     /// True if pages of other sites may fetch it.
     is_shared: bool,
+    /// True if it plays the channel `{name}`, whose links may have to be signed.
+    is_signed: bool,
     handler: Box<dyn Fn(Arc<App>, Arc<Request>) -> Handled + Send + Sync>,
 }
 
@@ -76,6 +79,12 @@ impl Added<'_> {
     /// Pages of other sites may fetch it: playlists and media, which players there play. Only for what is read.
     pub fn shared(self) -> Self {
         self.each(|endpoint| endpoint.is_shared = endpoint.access != Access::Write)
+    }
+
+    /// They play the channel `{name}` of their path: where the links of that channel are signed, only by such a link, or for
+    /// who may read everything.
+    pub fn signed(self) -> Self {
+        self.each(|endpoint| endpoint.is_signed = true)
     }
 
     fn each(self, change: impl Fn(&mut Endpoint)) -> Self {
@@ -126,7 +135,8 @@ impl Routes {
         let handler = Box::new(move |app, request| Box::pin(handler(app, request)) as Handled);
         let place = self.place(pattern);
         let endpoints = &mut self.places[place].endpoints;
-        endpoints.push(Endpoint { method, style, access, is_dear: false, is_shared: false, handler });
+        let (is_dear, is_shared, is_signed) = (false, false, false);
+        endpoints.push(Endpoint { method, style, access, is_dear, is_shared, is_signed, handler });
         let at = vec![(place, endpoints.len() - 1)];
         Added { routes: self, at }
     }
@@ -237,13 +247,18 @@ impl Routes {
         request: &Arc<Request>,
     ) -> Result<Answer, Refusal> {
         let guard = &app.options.guard;
-        guard.admit(request, endpoint.access)?;
+        let pass = match endpoint.is_signed {
+            true => signed::admit(app, request, endpoint.access)?,
+            false => guard.admit(request, endpoint.access).map(|()| Pass::Open)?,
+        };
         if endpoint.is_dear {
             guard.take_turn(request)?;
         }
         let handled = async { (endpoint.handler)(Arc::clone(app), Arc::clone(request)).await };
         let handled = AssertUnwindSafe(handled).catch_unwind().await;
-        handled.unwrap_or_else(|_| Err(Error::new(Kind::Io, "there is a mistake in the program").into()))
+        let answer =
+            handled.unwrap_or_else(|_| Err(Error::new(Kind::Io, "there is a mistake in the program").into()));
+        answer.map(|answer| pass.limit(answer))
     }
 
     /// Tells what went wrong with the answer to a request: by the pattern of its route, and in one line.

@@ -24,8 +24,8 @@ const FIXED_LONG: Duration = Duration::from_secs(300);
 /// The routes of this file.
 pub(super) fn routes(to: &mut Routes) {
     to.add_both(Method::GET, "/smil/", Style::Plain, Access::Read, alive).shared();
-    to.add_both(Method::GET, "/smil/{name}/fixed.smil", Style::Plain, Access::Read, fixed).shared();
-    to.add_both(Method::GET, "/smil/{name}/{ranges}", Style::Plain, Access::Read, ranges).shared();
+    to.add_both(Method::GET, "/smil/{name}/fixed.smil", Style::Plain, Access::Read, fixed).shared().signed();
+    to.add_both(Method::GET, "/smil/{name}/{ranges}", Style::Plain, Access::Read, ranges).shared().signed();
 }
 
 /// Whether there are playlists here

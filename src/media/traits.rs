@@ -68,6 +68,25 @@ impl TrackIndex {
     }
 }
 
+impl TrackIndex {
+    /// How many samples it has in how many seconds, as the smallest whole numbers: `(25, 1)`, `(30000, 1001)`. `None` where its
+    /// samples were not counted, or are not even: two numbers that say so would be as long as the chunk.
+    pub fn rate(&self) -> Option<(u64, u64)> {
+        let samples = self.traits.as_ref()?.samples;
+        let ticks: u64 = self.fragments.iter().map(|fragment| u64::from(fragment.duration_ticks)).sum();
+        let ticks_per_s = u64::from(self.timescale.get());
+        let scaled = samples.checked_mul(ticks_per_s).filter(|scaled| *scaled > 0 && ticks > 0)?;
+        // What timescales of ten million ticks round is as near as a thousandth of a percent.
+        let is_near = |rate: &(u64, u64)| {
+            let (a, b) = (u128::from(scaled) * u128::from(rate.1), u128::from(ticks) * u128::from(rate.0));
+            a.abs_diff(b) * 100_000 <= b
+        };
+        let per = |seconds: u64| (scaled.checked_mul(seconds).map(|s| (s + ticks / 2) / ticks), seconds);
+        let rates = [1, 1_001, 2, 3].map(per).into_iter().filter_map(|(n, s)| Some((n?, s)));
+        rates.map(|(n, s)| if n % s == 0 { (n / s, 1) } else { (n, s) }).find(is_near)
+    }
+}
+
 impl Index {
     /// Takes over what the header of the file says of its tracks: a list by their numbers in it.
     pub fn describe(&mut self, header: &[(u32, Vec<Init>)]) {

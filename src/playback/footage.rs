@@ -72,7 +72,7 @@ fn too_long(channel: &str, ask: &Ask) -> Error {
 
 impl Footage {
     /// The fragments of these tracks, or, if there are none of these, of all that are the channel's.
-    pub fn reel(&self, tracks: &[u32]) -> Reel {
+    pub fn reel(&self, tracks: &[u32]) -> Reel<'_> {
         clip::reel(&self.clip, &self.indexes, tracks)
     }
 

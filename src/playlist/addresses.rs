@@ -9,4 +9,6 @@ pub trait Addresses {
     fn chunk(&self, cell: Cell) -> String;
     /// Of the init segment that the fragments of a track, by its number in the file, need in the chunk of a cell.
     fn init(&self, cell: Cell, file_track_id: u32) -> String;
+    /// Of a file without media: what a segment that is not there is said to be, for players that ask for it all the same.
+    fn nothing(&self) -> String;
 }

@@ -3,10 +3,14 @@
 //! A line above `clip`, whose runs it takes as they are: the runs are the decision, and nothing is decided here.
 
 mod addresses;
+pub mod dash;
+mod gaps;
+pub mod hls;
 mod ism;
 mod smil;
 
 pub use addresses::Addresses;
+pub use gaps::Gaps;
 pub use ism::ism;
 pub use smil::smil;
 

@@ -26,6 +26,34 @@ pub fn is_same_language(one: &str, other: &str) -> bool {
     canonical(one) == canonical(other)
 }
 
+/// A language as RFC 5646 has it: the shortest code, a region in capitals. `None` if it is not determined, or no tag at all.
+pub fn language_tag(language: &str) -> Option<String> {
+    let mut parts = language.split(['-', '_']);
+    let primary = canonical(parts.next()?);
+    let is_word =
+        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    if primary == "und"
+        || !(2..=8).contains(&primary.len())
+        || !primary.bytes().all(|b| b.is_ascii_alphabetic())
+    {
+        return None;
+    }
+    let short =
+        TWO_LETTERS.split(' ').filter_map(|pair| pair.split_once(':')).find(|(_, long)| *long == primary);
+    let mut tag = short.map_or(primary.as_str(), |(short, _)| short).to_owned();
+    for part in parts {
+        if !is_word(part) {
+            return None;
+        }
+        tag.push('-');
+        match part.len() {
+            2 => tag.push_str(&part.to_ascii_uppercase()),
+            _ => tag.push_str(part),
+        }
+    }
+    Some(tag)
+}
+
 /// The code of three letters, if there is one.
 fn canonical(tag: &str) -> String {
     let primary = tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
@@ -53,6 +81,23 @@ mod tests {
             ("xx", "xx", true),
         ] {
             assert_eq!(is_same_language(one, other), same, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_tag_has_the_shortest_code() {
+        for (language, tag) in [
+            ("eng", Some("en")),
+            ("dut", Some("nl")),
+            ("EN-gb", Some("en-GB")),
+            ("zho-hans", Some("zh-hans")),
+            ("gsw", Some("gsw")),
+            ("und", None),
+            ("", None),
+            ("e\"n", None),
+            ("en-", None),
+        ] {
+            assert_eq!(language_tag(language).as_deref(), tag, "{language}");
         }
     }
 

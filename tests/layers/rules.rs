@@ -39,6 +39,7 @@ const PLACES: &[(&[&str], &[&str])] = &[
     (&["matchit"], &["src/http/routes.rs"]),
     (&["listenfd", "sd_notify"], &["src/http/systemd.rs"]),
     (&["subtle"], &["src/http/tokens.rs"]),
+    (&["hmac"], &["src/http/signature.rs"]),
     (&["reqwest"], &["src/source/http.rs", "src/source/http/", "src/source/http_", "src/source/fault.rs"]),
     (&["rustls", "rustls_platform_verifier"], &["src/source/tls.rs"]),
     (&["s3", "reqwest_of_s3"], &["src/store/s3/", "src/store/mod.rs"]),

@@ -15,7 +15,7 @@ use crate::time::Range;
 const KEEP_S: u32 = 86_400;
 
 pub(super) fn routes(to: &mut Routes) {
-    to.add(Method::GET, "/init/{name}/{cell}/{track}", Style::Plain, Access::Read, init).shared();
+    to.add(Method::GET, "/init/{name}/{cell}/{track}", Style::Plain, Access::Read, init).shared().signed();
 }
 
 /// The init segment of one track of a chunk

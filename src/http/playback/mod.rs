@@ -3,10 +3,14 @@
 //! A playlist is made of a [`Scene`]: what a request asks for, down to the fragments. It says where things are by
 //! [`Places`]: chunks where the channel says that they are, all else here.
 
+pub(super) mod dash;
 mod headers;
+pub(super) mod hls;
 pub(super) mod init;
 mod places;
 mod scene;
+pub(super) mod short;
+pub(super) mod time;
 
 pub(super) use headers::Headers;
 
@@ -17,5 +21,9 @@ use super::Routes;
 
 /// The routes of this folder.
 pub(super) fn routes(to: &mut Routes) {
+    dash::routes(to);
+    hls::routes(to);
     init::routes(to);
+    short::routes(to);
+    time::routes(to);
 }

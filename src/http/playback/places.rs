@@ -30,14 +30,19 @@ impl<'a> Places<'a> {
 impl Addresses for Places<'_> {
     fn chunk(&self, cell: Cell) -> String {
         let key = cell.key(self.channel.name.as_str());
+        // ffmpeg takes a segment of HLS by the ending of its address only, and it does not know the one that chunks have.
         match (&self.channel.media, &self.channel.public_url) {
-            (Media::Direct, Some(url)) => format!("{}/{key}", url.as_str().trim_end_matches('/')),
-            _ => self.here(&format!("chunk/{key}")),
+            (Media::Direct, Some(url)) => format!("{}/{key}?.mp4", url.as_str().trim_end_matches('/')),
+            _ => self.here(&format!("chunk/{}.mp4", key.trim_end_matches(".ismv"))),
         }
     }
 
     fn init(&self, cell: Cell, file_track_id: u32) -> String {
         self.here(&format!("init/{}/{cell}/{file_track_id}.mp4", self.channel.name))
+    }
+
+    fn nothing(&self) -> String {
+        self.here("hls/nothing.mp4")
     }
 }
 
@@ -55,13 +60,13 @@ mod tests {
     #[test]
     fn chunks_are_here_unless_the_channel_sends_players_elsewhere() {
         let cell = Cell::from_range("2018-12-06T12:55:00Z--2018-12-06T13:00:00Z".parse().unwrap());
-        let key = "news/2018-12-06/2018-12-06T12:55:00Z--2018-12-06T13:00:00Z.ismv";
+        let key = "news/2018-12-06/2018-12-06T12:55:00Z--2018-12-06T13:00:00Z";
         let cdn = "public_url = \"https://cdn.example.com/a/\"\n";
         for (text, depth, expected) in [
-            ("", 1, format!("../chunk/{key}")),
-            ("", 3, format!("../../../chunk/{key}")),
-            (cdn, 3, format!("https://cdn.example.com/a/{key}")),
-            (&format!("{cdn}[playback]\nmedia = \"serve\""), 0, format!("chunk/{key}")),
+            ("", 1, format!("../chunk/{key}.mp4")),
+            ("", 3, format!("../../../chunk/{key}.mp4")),
+            (cdn, 3, format!("https://cdn.example.com/a/{key}.ismv?.mp4")),
+            (&format!("{cdn}[playback]\nmedia = \"serve\""), 0, format!("chunk/{key}.mp4")),
         ] {
             assert_eq!(Places::new(&channel(text), depth).chunk(cell), expected, "{text}");
         }

@@ -6,17 +6,15 @@
 
 mod dead;
 mod put;
+mod read;
 mod walk;
 
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures_util::stream;
 use url::Url;
 
 use super::{ByteRange, Digest, Object, Reading, Space, Store, check_key};
@@ -25,9 +23,6 @@ use crate::time::Time;
 
 /// The file that says that its folder is a store.
 const MARKER: &str = ".npvr-store";
-
-/// How much is read at once: each read goes to another thread and back, which small ones would spend all their time on.
-const READ_BYTES: u64 = 256 * 1024;
 
 /// A store in a folder.
 #[derive(Debug, Clone)]
@@ -171,7 +166,7 @@ impl Store for DiskStore {
         let opened = move |root: &Path| {
             let file = std::fs::File::open(root.join(&name)).map_err(|e| object_failed(root, &name, e))?;
             let object = describe(&name, &file.metadata()?)?;
-            Ok((Arc::new(file), object))
+            Ok((file, object))
         };
         let (file, object) = self.blocking(opened).await?;
         let range = range.unwrap_or(ByteRange { start: 0, end: object.bytes });
@@ -184,18 +179,7 @@ impl Store for DiskStore {
                 format!("{key}: no bytes {start} to {end} of {}", object.bytes),
             ));
         }
-        let next = move |at: u64| {
-            let file = Arc::clone(&file);
-            async move {
-                if at >= end {
-                    return Ok(None);
-                }
-                let bytes = blocking(move || read_at(&file, at, (end - at).min(READ_BYTES))).await?;
-                let after = at + bytes.len() as u64;
-                Ok(Some((bytes, after)))
-            }
-        };
-        Ok(Reading { object, bytes: Box::pin(stream::try_unfold(range.start, next)) })
+        Ok(Reading { object, bytes: read::pieces(file, range.start, end) })
     }
 
     async fn head(&self, key: &str) -> Result<Object> {
@@ -239,20 +223,6 @@ impl Store for DiskStore {
     async fn presign(&self, _key: &str, _lifetime: Duration) -> Result<Option<Url>> {
         Ok(None)
     }
-}
-
-/// Reads exactly `bytes` bytes.
-fn read_at(file: &std::fs::File, at: u64, bytes: u64) -> Result<Bytes> {
-    let length =
-        usize::try_from(bytes).map_err(|_| Error::new(Kind::Invalid, "a part too large to read at once"))?;
-    let mut buffer = vec![0; length];
-    file.read_exact_at(&mut buffer, at).map_err(|e| match e.kind() {
-        io::ErrorKind::UnexpectedEof => {
-            Error::new(Kind::Corrupt, "the object became shorter while it was read")
-        }
-        _ => failed(e),
-    })?;
-    Ok(buffer.into())
 }
 
 /// The folder that an object is in.

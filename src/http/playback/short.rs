@@ -1,0 +1,36 @@
+//! Short addresses: `/NAME/RANGES.m3u8` and `/NAME/RANGES.mpd`, the form by its ending.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use super::{dash, hls};
+use crate::error::{Error, Kind};
+use crate::http::{Access, Answer, App, Refusal, Request, Routes, Style};
+
+/// How many slashes the path has behind the first.
+const DEPTH: usize = 1;
+
+pub(super) fn routes(to: &mut Routes) {
+    to.add(Method::GET, "/{name}/{file}", Style::Page, Access::Read, short).shared();
+}
+
+/// A clip, in the form that the ending says
+#[utoipa::path(get, path = "/{name}/{file}", tag = "playback", operation_id = "short",
+    params(
+        ("name" = String, Path, description = "Channel"),
+        ("file" = String, Path, description = "`RANGES.m3u8`: as `/hls/NAME/RANGES/master.m3u8`; `RANGES.mpd`: as \
+            `/dash/NAME/RANGES.mpd`", example = "2019-07-08T06:00:00Z--2019-07-08T06:04:30Z.m3u8"),
+        ("gaps" = Option<String>, Query, description = "As there"),
+    ),
+    responses(
+        (status = 200, description = "As there", body = String, content_type = "application/vnd.apple.mpegurl"),
+        (status = 404, description = "There is nothing at this path", body = String, content_type = "text/plain"),
+    ))]
+pub(in crate::http) async fn short(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
+    match request.param("file").rsplit_once('.') {
+        Some((ranges, "m3u8")) => hls::master(&app, &request, ranges, DEPTH).await,
+        Some((ranges, "mpd")) => dash::answer(&app, &request, ranges, DEPTH).await,
+        _ => Err(Error::new(Kind::NotFound, "there is nothing at this path").into()),
+    }
+}

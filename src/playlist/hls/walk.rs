@@ -1,0 +1,140 @@
+//! One track from the beginning of a clip to its end, in the order of its playlist.
+//!
+//! Whatever is said of a time is said the same way when more has come behind it: a playlist that grows begins with what it was.
+//! So nothing here looks ahead, but to see how long a hole is; and a hole is cut into segments at places that depend on the clock
+//! and on chunks, and not on where it ends.
+
+use super::{Hls, init_of};
+use crate::clip::{ReelRun, ReelTrack, Span};
+use crate::grid::Cell;
+use crate::media::IndexEntry;
+use crate::time::{Time, Timescale};
+
+/// What comes next in a playlist. Times are microseconds since the Unix epoch: those of neighbours join, so that no error
+/// grows along a playlist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Item<'a> {
+    /// The line of time breaks here.
+    Break,
+    /// From here on the init segment of this span is needed.
+    Init(&'a Span<'a>),
+    /// A fragment, and from when to when it is presented.
+    Fragment(Cell, &'a IndexEntry, i64, i64),
+    /// From when to when the track has nothing.
+    Hole(i64, i64),
+}
+
+/// An instant, in microseconds since the Unix epoch.
+pub(super) fn us(at: Time) -> i64 {
+    at.ns().div_euclid(1_000)
+}
+
+/// Where a walk is.
+struct Walk<F> {
+    tell: F,
+    /// The longest that a segment without media may be, in µs.
+    longest: i64,
+    /// Up to when all is told since the line of time broke, in µs.
+    told: Option<i64>,
+    /// How much may be missing before that is a hole, in µs: half a fragment; the rest is rounding.
+    slack: i64,
+    /// Which init segment is in force.
+    init: Option<(u32, Result<u64, Cell>)>,
+    /// When the run begins, in µs.
+    begins: i64,
+    /// When its chunks end, in µs, in order.
+    ends: Vec<i64>,
+}
+
+impl<'a> Hls<'a> {
+    /// Tells the items of a track in order. `longest_s` is the longest that a segment without media may be, in seconds.
+    pub(super) fn walk(&self, id: u32, longest_s: u64, tell: impl FnMut(Item<'a>)) {
+        let longest = i64::try_from(longest_s.max(1)).unwrap_or(1).saturating_mul(1_000_000);
+        let mut walk = Walk { tell, longest, told: None, slack: 0, init: None, begins: 0, ends: Vec::new() };
+        for (n, (run, opening)) in self.reel.runs.iter().zip(&self.openings).enumerate() {
+            if n > 0 && !opening.is_joined {
+                (walk.tell)(Item::Break);
+                walk.told = None;
+            }
+            walk.enter(run);
+            walk.run(run.track(id), &opening.breaks);
+            walk.reach(us(run.range.end));
+        }
+    }
+}
+
+impl<'a, F: FnMut(Item<'a>)> Walk<F> {
+    fn enter(&mut self, run: &ReelRun<'_>) {
+        self.begins = us(run.range.start);
+        self.slack = 0;
+        let spans = run.tracks.iter().flat_map(|track| &track.spans);
+        self.ends = spans.map(|span| us(span.cell.end())).collect();
+        self.ends.sort_unstable();
+        self.ends.dedup();
+    }
+
+    fn run(&mut self, track: Option<&'a ReelTrack<'a>>, breaks: &[Cell]) {
+        let mut breaks = breaks.iter().peekable();
+        for (track, span) in track.iter().flat_map(|track| track.spans.iter().map(move |span| (track, span)))
+        {
+            let start = ticks_us(span.start_ticks(), track.timescale);
+            if self.told.is_none() {
+                let first = span.fragments.first().map_or(0, |first| i64::from(first.duration_ticks));
+                self.slack = ticks_us(first, track.timescale) / 2;
+            }
+            while let Some(cell) = breaks.next_if(|cell| **cell <= span.cell) {
+                self.reach(us(cell.start()).min(start));
+                (self.tell)(Item::Break);
+            }
+            self.reach(start);
+            self.span(span, track.timescale);
+        }
+        for cell in breaks {
+            self.reach(us(cell.start()));
+            (self.tell)(Item::Break);
+        }
+    }
+
+    /// Tells what is missing before `at`, if it is enough to be told.
+    fn reach(&mut self, at: i64) {
+        let mut from = self.told.unwrap_or(self.begins);
+        if at - from <= self.slack {
+            return;
+        }
+        while from < at {
+            let until = self.next_cut(from).min(at);
+            (self.tell)(Item::Hole(from, until));
+            from = until;
+        }
+        self.told = Some(at);
+    }
+
+    /// Where a segment without media that begins at `from` ends at the latest: at a round time, or with a chunk.
+    fn next_cut(&self, from: i64) -> i64 {
+        let round = (from.div_euclid(self.longest) + 1) * self.longest;
+        let end = self.ends.get(self.ends.partition_point(|end| *end <= from));
+        end.map_or(round, |end| round.min(*end))
+    }
+
+    fn span(&mut self, span: &'a Span<'a>, timescale: Timescale) {
+        let needed = init_of(span);
+        if self.init.as_ref() != Some(&needed) {
+            (self.tell)(Item::Init(span));
+            self.init = Some(needed);
+        }
+        for fragment in span.fragments {
+            let start = span.presented(fragment);
+            let end = start.saturating_add(i64::from(fragment.duration_ticks));
+            let (start, end) = (ticks_us(start, timescale), ticks_us(end, timescale));
+            // What is no hole is closed: the fragment behind it takes the rounding.
+            let from = self.told.unwrap_or(start);
+            (self.tell)(Item::Fragment(span.cell, fragment, from.min(end), end));
+            self.told = Some(end.max(from));
+            self.slack = (end - start) / 2;
+        }
+    }
+}
+
+fn ticks_us(ticks: i64, timescale: Timescale) -> i64 {
+    timescale.ns(ticks).div_euclid(1_000)
+}

@@ -1,0 +1,71 @@
+//! Reading a file piece by piece: what the system has in memory at once, and the rest on a thread that may wait for the disk.
+//!
+//! Most of what players ask for was read a moment ago by another one, or is read ahead by the system. Going to another thread
+//! and back for that would take longer than the reading.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use tokio::task::consume_budget;
+
+use super::{blocking, failed};
+use crate::error::{Error, Kind, Result};
+
+/// How much is read at once, in bytes. A reader that is slow holds so much; and what was just read is still in the caches of
+/// the processor when it is sent.
+const READ_BYTES: usize = 64 * 1024;
+
+/// The bytes from `start` to `end` of a file.
+pub(super) fn pieces(file: File, start: u64, end: u64) -> BoxStream<'static, Result<Bytes>> {
+    let file = Arc::new(file);
+    let next = move |at: u64| {
+        let file = Arc::clone(&file);
+        async move {
+            let length = usize::try_from(end.saturating_sub(at)).unwrap_or(READ_BYTES).min(READ_BYTES);
+            if length == 0 {
+                return Ok(None);
+            }
+            // What is always there at once would leave no turn to others.
+            consume_budget().await;
+            let bytes = match in_memory(&file, at, length) {
+                Some(bytes) => bytes,
+                None => blocking(move || from_disk(&file, at, length)).await?,
+            };
+            let after = at + bytes.len() as u64;
+            Ok(Some((bytes, after)))
+        }
+    };
+    Box::pin(stream::try_unfold(start, next))
+}
+
+/// What of these bytes, from the first on, is in memory; `None` if nothing is, or the file system cannot tell.
+fn in_memory(file: &File, at: u64, length: usize) -> Option<Bytes> {
+    let mut buffer = vec![0; length];
+    let read = loop {
+        match preadv2(file, &mut [IoSliceMut::new(&mut buffer)], at, ReadWriteFlags::NOWAIT) {
+            Err(Errno::INTR) => {}
+            read => break read.ok(),
+        }
+    };
+    // None at all is the end of a file that is too short, which the other way tells.
+    let read = read.filter(|read| *read > 0)?;
+    buffer.truncate(read);
+    Some(buffer.into())
+}
+
+/// Reads exactly these bytes.
+fn from_disk(file: &File, at: u64, length: usize) -> Result<Bytes> {
+    let mut buffer = vec![0; length];
+    file.read_exact_at(&mut buffer, at).map_err(|e| match e.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            Error::new(Kind::Corrupt, "the object became shorter while it was read")
+        }
+        _ => failed(e),
+    })?;
+    Ok(buffer.into())
+}
