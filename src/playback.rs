@@ -1,11 +1,12 @@
 //! Playback: from the ledger to a clip. What the rows say becomes the plain values that [`crate::clip`] cuts from; nothing is
-//! decided here, and no store is asked: what a clip needs of the header of a chunk, where an old index lacks it, is told as a
-//! value, and handed in by whoever reads stores.
+//! decided here, and for a clip no store is asked: what it needs of the header of a chunk, where an old index lacks it, is told as
+//! a value, and handed in by whoever reads stores. That is [`movie`], for one: a clip as a file.
 //!
 //! For a clip of chunks, fragment indexes are read only of the few in which all tracks may have a hole at once: elsewhere rows
 //! say enough. [`Footage`] is a clip with the indexes of all its chunks.
 
 mod footage;
+pub mod movie;
 
 use std::collections::BTreeMap;
 

@@ -80,6 +80,21 @@ fn style_of(what: &str) -> ProgressStyle {
     ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
+/// A bar of so many steps, for work that is one thing; none where nobody watches.
+pub(crate) fn steps(prefix: &str, steps: u64, what: &str) -> ProgressBar {
+    if !out::is_watched() {
+        return ProgressBar::hidden();
+    }
+    ProgressBar::new(steps).with_style(style_of(what)).with_prefix(prefix.to_owned())
+}
+
+/// The same for bytes, which also says how long it will take.
+pub(crate) fn bytes(prefix: &str, bytes: u64) -> ProgressBar {
+    let template = "{prefix:32!} {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    steps(prefix, bytes, "").with_style(style)
+}
+
 /// Nobody watches.
 struct Silent;
 

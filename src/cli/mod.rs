@@ -5,6 +5,8 @@ mod bucket;
 mod capture;
 mod channel;
 mod check;
+mod clip;
+mod clip_file;
 mod completions;
 mod config;
 mod demo;
@@ -58,6 +60,7 @@ enum Command {
     Channel(channel::Args),
     Check(check::Args),
     Capture(capture::Args),
+    Clip(clip::Args),
     Status(status::Args),
     Log(log::Args),
     Prune(prune::Args),
@@ -90,6 +93,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Channel(args) => block_on(channel::run(args, &places)),
         Command::Check(args) => block_on(check::run(args, &places)),
         Command::Capture(args) => block_on(capture::run(args, &places)),
+        Command::Clip(args) => block_on(clip::run(args, &places)),
         Command::Status(args) => block_on(status::run(args, &places)),
         Command::Verify(args) => block_on(verify::run(args, &places)),
         Command::ServeSmil(args) => serve_smil::run(args, &places),

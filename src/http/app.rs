@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::playback::Headers;
+use super::playback::{Headers, Movies};
 use super::presigned::Presigned;
 use super::sign_keys::SignKeys;
 use super::tasks::Tasks;
@@ -77,6 +77,8 @@ pub struct App {
     pub(super) presigned: Presigned,
     /// The keys of signed links.
     pub(super) sign_keys: SignKeys,
+    /// The heads of files that were asked for.
+    pub(super) movies: Movies,
     /// Held by who changes the configuration.
     changing: Mutex<()>,
     catalogue: Mutex<Option<Catalogue>>,
@@ -105,6 +107,7 @@ impl App {
         let overviews = Overviews::new();
         let (headers, presigned) = (Headers::default(), Presigned::default());
         let sign_keys = SignKeys::default();
+        let movies = Movies::default();
         App {
             place,
             configuration,
@@ -116,6 +119,7 @@ impl App {
             headers,
             presigned,
             sign_keys,
+            movies,
             changing,
             catalogue,
             stores,

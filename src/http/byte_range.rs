@@ -1,5 +1,9 @@
 //! Which bytes of a body a `Range` header asks for (RFC 9110 §14.1.2).
 
+use http::header::{IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::{HeaderName, Method};
+
+use super::Request;
 use crate::store::ByteRange;
 
 /// What is asked for.
@@ -12,6 +16,18 @@ pub(super) enum Wanted {
     Part(ByteRange),
     /// Bytes of which there is none.
     Nothing,
+}
+
+/// Which bytes a request asks for of a body with that entity tag. Of one that is known already, or has changed since its first
+/// part, all.
+pub(super) fn asked(request: &Request, tag: &str, bytes: u64) -> Wanted {
+    let text = |name: &HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok());
+    let is_known = text(&IF_NONE_MATCH).is_some_and(|known| known.contains(tag) || known.trim() == "*");
+    let has_changed = text(&IF_RANGE).is_some_and(|known| known.trim() != tag);
+    match text(&RANGE) {
+        Some(range) if !is_known && !has_changed && request.method == Method::GET => wanted(range, bytes),
+        _ => Wanted::All,
+    }
 }
 
 /// What a header asks for of a body of so many bytes.

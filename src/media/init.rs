@@ -86,6 +86,11 @@ impl Init {
         self.entries.first().map_or_else(SampleEntry::default, |entry| SampleEntry::read(entry))
     }
 
+    /// True if its samples are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.sample_entry().protection.is_some()
+    }
+
     /// True if fragments of both can stand in one track with the same sample entries: same timescale, same medium, same
     /// `stsd`. Dates, names, sizes on the screen and `trex` do not count: fragments carry their defaults with them.
     pub fn same_track_shape(&self, other: &Init) -> bool {

@@ -3,7 +3,7 @@
 //! What a chunk file is made of: [`header()`] assembles its start from the init segments of its tracks, [`fragments`] splits a
 //! segment, [`Fragment::write_moof`] moves a fragment onto the Unix epoch and into the chunk, [`Index`] remembers where each
 //! one went, and [`tail()`] ends the file. Read back, [`Traits`] say what each track is, [`init_segment`] makes a player ready
-//! for one, and [`read_samples`] takes a fragment apart.
+//! for one, and [`read_samples`] takes a fragment apart; [`Table`] and [`movie_head`] put samples into a file of the plain kind.
 //!
 //! No crate reads and writes MP4 without losing boxes that it does not know, so this module never decodes a tree and encodes
 //! it again. It copies raw boxes and edits the few fields that must change. Media (`mdat`) is never touched. Nothing here
@@ -17,6 +17,7 @@ mod index;
 mod index_bytes;
 mod init;
 mod moof;
+mod movie;
 mod numbers;
 mod patch;
 mod run;
@@ -34,6 +35,10 @@ pub use header::{HeaderTrack, header, init_segment, read_header};
 pub use index::{Index, IndexEntry, TrackIndex};
 pub use init::Init;
 pub use moof::{MoofInfo, TrexDefaults, read_moof};
+pub use movie::{
+    Aux, COLUMNS, Change, Column, Group, HeadPart, Movie, MovieEdit, MovieTrack, Table, TableSample,
+    movie_head, read_aux, read_groups,
+};
 pub use patch::Placement;
 pub use sample_entry::{Protection, SampleEntry};
 pub use samples::{FragmentSamples, MAX_SAMPLES, Sample, read_samples};

@@ -1,4 +1,4 @@
-//! What is written of a clip: each file a form, from values to text. Pure.
+//! What is written of a clip: each file a form, from values to text or bytes. Pure.
 //!
 //! A line above `clip`, whose runs it takes as they are: the runs are the decision, and nothing is decided here.
 
@@ -7,6 +7,7 @@ pub mod dash;
 mod gaps;
 pub mod hls;
 mod ism;
+pub mod mp4;
 mod smil;
 
 pub use addresses::Addresses;

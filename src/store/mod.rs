@@ -11,6 +11,7 @@
 //! | [`Kind::Storage`], [`Kind::Corrupt`], [`Kind::Io`], [`Kind::Invalid`] | gone wrong: full, read-only, other bytes than announced, a broken disk, a key that cannot be |
 
 mod disk;
+mod parts;
 mod s3;
 #[cfg(test)]
 mod suite;
@@ -82,6 +83,15 @@ pub struct Reading {
     pub bytes: BoxStream<'static, Result<Bytes>>,
 }
 
+/// Parts of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts {
+    /// The whole object, as it was when the reading began.
+    pub object: Object,
+    /// One for each part that was asked for; shorter where the object ends within it, empty where it ended before.
+    pub bytes: Vec<Bytes>,
+}
+
 /// How much room a folder has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Space {
@@ -139,6 +149,14 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`Kind::NotFound`] if there is none; [`Kind::Invalid`] if `range` is empty or starts past the end.
     async fn get(&self, key: &str, range: Option<ByteRange>) -> Result<Reading>;
+
+    /// Reads many small parts of an object, in any order: the headers of its fragments, say.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if there is no object; [`Kind::TryLater`] if it is replaced meanwhile.
+    async fn parts(&self, key: &str, wanted: &[ByteRange]) -> Result<Parts> {
+        parts::by_get(self, key, wanted).await
+    }
 
     /// What is known of an object.
     ///

@@ -73,6 +73,7 @@ macro_rules! store_suite {
     (@all $ignored:tt $make:expr) => {
         store_suite! { @each $ignored $make =>
             what_is_put_is_read_whole_and_in_parts
+            many_parts_are_read_at_once_in_any_order
             an_empty_object_is_an_object
             putting_again_replaces_and_putting_the_same_twice_is_fine
             a_file_that_is_not_what_was_announced_changes_nothing
@@ -105,6 +106,32 @@ pub(super) async fn what_is_put_is_read_whole_and_in_parts<S: Store, K>(f: Fixtu
     let object = f.store.head("news/2018-12-06/a.ismv").await.unwrap();
     assert_eq!(object.bytes, length as u64);
     assert!(object.modified > Time::from_s(1_500_000_000));
+}
+
+pub(super) async fn many_parts_are_read_at_once_in_any_order<S: Store, K>(f: Fixture<S, K>) {
+    let content: Vec<u8> = (0..3_000_017_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    f.put("a/b", &content).await;
+    let length = content.len() as u64;
+    let far = |start: u64, end: u64| ByteRange { start, end };
+    let mut wanted: Vec<ByteRange> = (0..40).map(|n| far(n * 70_000, n * 70_000 + 900)).rev().collect();
+    wanted.extend([
+        far(0, 10),
+        far(5, 7),
+        far(0, length),
+        far(length - 3, length + 9),
+        far(length, length + 1),
+    ]);
+    wanted.push(far(9, 9));
+    let parts = f.store.parts("a/b", &wanted).await.unwrap();
+    assert_eq!((parts.object.bytes, parts.bytes.len()), (length, wanted.len()));
+    for (range, part) in wanted.iter().zip(&parts.bytes) {
+        let (start, end) = (range.start.min(length) as usize, range.end.min(length) as usize);
+        assert!(part[..] == content[start..end], "{range:?}");
+    }
+    assert!(f.store.parts("a/b", &[]).await.unwrap().bytes.is_empty());
+    let missing = f.store.parts("a/c", &[far(0, 1)]).await.unwrap_err();
+    assert_eq!(missing.kind(), Kind::NotFound);
+    assert_eq!(f.store.parts("../c", &[far(0, 1)]).await.unwrap_err().kind(), Kind::Invalid);
 }
 
 pub(super) async fn an_empty_object_is_an_object<S: Store, K>(f: Fixture<S, K>) {

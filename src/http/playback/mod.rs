@@ -4,15 +4,20 @@
 //! [`Places`]: chunks where the channel says that they are, all else here.
 
 pub(super) mod dash;
+pub(super) mod frame;
 mod headers;
 pub(super) mod hls;
 pub(super) mod init;
+mod movies;
+pub(super) mod mp4;
+mod part;
 mod places;
 mod scene;
 pub(super) mod short;
 pub(super) mod time;
 
 pub(super) use headers::Headers;
+pub(super) use movies::Movies;
 
 use places::Places;
 use scene::{Scene, scene};
@@ -22,8 +27,10 @@ use super::Routes;
 /// The routes of this folder.
 pub(super) fn routes(to: &mut Routes) {
     dash::routes(to);
+    frame::routes(to);
     hls::routes(to);
     init::routes(to);
+    mp4::routes(to);
     short::routes(to);
     time::routes(to);
 }

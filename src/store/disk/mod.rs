@@ -17,7 +17,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use async_trait::async_trait;
 use url::Url;
 
-use super::{ByteRange, Digest, Object, Reading, Space, Store, check_key};
+use super::{ByteRange, Digest, Object, Parts, Reading, Space, Store, check_key};
 use crate::error::{Context, Error, Kind, Result};
 use crate::time::Time;
 
@@ -180,6 +180,26 @@ impl Store for DiskStore {
             ));
         }
         Ok(Reading { object, bytes: read::pieces(file, range.start, end) })
+    }
+
+    /// Opened once, and read at one go: going to another thread costs more than a part.
+    async fn parts(&self, key: &str, wanted: &[ByteRange]) -> Result<Parts> {
+        check_key(key)?;
+        let (key, wanted) = (key.to_owned(), wanted.to_vec());
+        let read = move |root: &Path| {
+            let file = std::fs::File::open(root.join(&key)).map_err(|e| object_failed(root, &key, e))?;
+            let object = describe(&key, &file.metadata()?)?;
+            let part = |range: &ByteRange| {
+                let end = range.end.min(object.bytes);
+                let start = range.start.min(end);
+                let length = usize::try_from(end - start)
+                    .map_err(|_| Error::new(Kind::Invalid, "a part too large to read at once"))?;
+                read::from_disk(&file, start, length)
+            };
+            let bytes = wanted.iter().map(part).collect::<Result<_>>();
+            Ok(Parts { bytes: bytes.with_context(|| format!("read {}", root.join(&key).display()))?, object })
+        };
+        self.blocking(read).await
     }
 
     async fn head(&self, key: &str) -> Result<Object> {

@@ -59,7 +59,7 @@ fn in_memory(file: &File, at: u64, length: usize) -> Option<Bytes> {
 }
 
 /// Reads exactly these bytes.
-fn from_disk(file: &File, at: u64, length: usize) -> Result<Bytes> {
+pub(super) fn from_disk(file: &File, at: u64, length: usize) -> Result<Bytes> {
     let mut buffer = vec![0; length];
     file.read_exact_at(&mut buffer, at).map_err(|e| match e.kind() {
         io::ErrorKind::UnexpectedEof => {
