@@ -52,6 +52,11 @@ impl Ask {
     /// request where chunks last seconds.
     pub const MAX_CHUNKS: u64 = 20_000;
 
+    /// Ranges that are a part of what was asked for; `None` if there are none.
+    pub(super) fn of(ranges: Vec<Range>) -> Option<Self> {
+        (!ranges.is_empty()).then_some(Self(ranges))
+    }
+
     /// The ranges.
     pub fn ranges(&self) -> &[Range] {
         &self.0

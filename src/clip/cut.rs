@@ -50,6 +50,9 @@ pub struct Part {
     pub gaps: Vec<Gap>,
     /// True if nothing in it will change, as far as can be foreseen: it is over, and all its cells are settled.
     pub closed: bool,
+    /// Until when nothing more is expected soon: its end, or where something is still to come. What lies before may be shown to
+    /// who is shown the rest later, for nothing will be put in between.
+    pub settled_until: Time,
 }
 
 /// A stretch that plays without a break.
@@ -100,7 +103,10 @@ pub fn cut(asked: Range, shelf: &[Shelved], lacks: &[Lack], grid: Grid, now: Tim
     let mut gaps: Vec<Gap> = nothing.as_slice().iter().flat_map(|r| told(*r, expected_from)).collect();
     gaps.extend(track_gaps(asked, &runs, &nothing, lacks));
     gaps.sort_by(|a, b| (a.range.start, &a.what).cmp(&(b.range.start, &b.what)));
-    Part { asked, runs, gaps, closed: is_closed(asked, shelf, now) }
+    let coming = shelf.iter().filter(|s| !s.settled && s.cell.end() > now.minus(SOON));
+    let coming = coming.map(|s| s.cell.start()).min().unwrap_or(Time::MAX);
+    let settled_until = asked.end.min(expected_from).min(coming).max(asked.start);
+    Part { asked, runs, gaps, closed: is_closed(asked, shelf, now), settled_until }
 }
 
 /// The stretches of all stored chunks, by start.

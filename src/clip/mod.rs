@@ -18,6 +18,8 @@ pub use cut::{Gap, Lack, Missing, PRIMING, Part, Run, Shelved, cut};
 pub use hole::hole;
 pub use reel::{Joint, Reel, ReelRun, ReelTrack, Span, reel};
 
+use crate::time::Range;
+
 /// Everything that was asked for, in the order in which it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clip {
@@ -34,6 +36,25 @@ impl Clip {
     /// True if nothing in it will change, as far as can be foreseen.
     pub fn is_closed(&self) -> bool {
         self.parts.iter().all(|part| part.closed)
+    }
+
+    /// True if more of it is expected soon.
+    pub fn grows(&self) -> bool {
+        self.parts.iter().any(|part| part.settled_until < part.asked.end)
+    }
+
+    /// Its ranges up to where more is expected soon; `None` if there are none.
+    pub fn settled(&self) -> Option<Ask> {
+        let mut ranges = Vec::new();
+        for part in &self.parts {
+            if part.asked.start < part.settled_until {
+                ranges.push(Range::new(part.asked.start, part.settled_until));
+            }
+            if part.settled_until < part.asked.end {
+                break;
+            }
+        }
+        Ask::of(ranges)
     }
 
     /// The runs of all parts, in the order in which they are played.

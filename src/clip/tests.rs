@@ -148,6 +148,28 @@ fn a_hole_of_one_chunk_is_filled_by_another_that_overlaps_it() {
 }
 
 #[test]
+fn nothing_is_put_in_front_of_what_is_shown_of_a_clip_that_grows() {
+    let until =
+        |shelf: &[Shelved], now| cut(r(0, 3_000), shelf, &[], grid(), Time::from_s(now)).settled_until.s();
+    assert_eq!(until(&cells(0..3), 1_000), 900, "the fourth is still to come");
+    let mut shelf = cells(0..3);
+    shelf[1].settled = false;
+    assert_eq!(until(&shelf, 1_000), 300, "the second is captured, or tried again");
+    assert_eq!(until(&shelf, 1_300), 900, "nobody waits for it for ever");
+    assert_eq!(until(&cells(0..3), 2_000), 1_200, "what has not come by now is missing");
+    assert_eq!(until(&cells(0..9), LATER), 3_000);
+    let clip = |shelf: &[Shelved]| Clip {
+        parts: [r(0, 300), r(600, 3_000)]
+            .map(|asked| cut(asked, shelf, &[], grid(), Time::from_s(1_000)))
+            .into(),
+    };
+    let settled = |shelf: &[Shelved]| clip(shelf).settled().map(|ask| ask.ranges().to_vec());
+    assert_eq!(settled(&cells(0..3)), Some(vec![r(0, 300), r(600, 900)]));
+    assert_eq!(settled(&cells(0..2)), Some(vec![r(0, 300)]));
+    assert_eq!((settled(&[]), clip(&cells(0..3)).grows()), (Some(vec![r(0, 300)]), true));
+}
+
+#[test]
 fn what_may_still_change_is_not_closed() {
     let with = |change: &dyn Fn(&mut Shelved)| {
         let mut shelf = cells(0..3);

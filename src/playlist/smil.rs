@@ -122,7 +122,7 @@ mod tests {
         };
         let runs: Vec<Run> = runs.iter().map(run).collect();
         let asked = runs[0].range;
-        Clip { parts: vec![Part { asked, runs, gaps: Vec::new(), closed: true }] }
+        Clip { parts: vec![Part { asked, runs, gaps: Vec::new(), closed: true, settled_until: asked.end }] }
     }
 
     /// The body of a document.
@@ -202,7 +202,7 @@ mod tests {
         fn the_source_of_a_chunk_is_its_key(start_s in 0_i64..8_000_000_000, seconds in 1_i64..86_400) {
             let range = Range::new(Time::from_s(start_s), Time::from_s(start_s + seconds));
             let run = Run { range, chunks: vec![Cell::from_range(range)] };
-            let part = Part { asked: range, runs: vec![run], gaps: Vec::new(), closed: true };
+            let part = Part { asked: range, runs: vec![run], gaps: Vec::new(), closed: true, settled_until: range.end };
             let text = smil(&Clip { parts: vec![part] }, "http://h/news/", Dialect::Continuous);
             let source = format!("src=\"http://h/{}\"", Cell::from_range(range).key("news"));
             prop_assert!(text.contains(&source), "{}", text);

@@ -27,6 +27,8 @@ const DEPTH: usize = 2;
 const EVERY: Duration = Duration::from_secs(10);
 /// How much longer than its cell lasts a chunk takes until it can be played, where cron comes every minute.
 const LATE: Duration = Duration::from_secs(120);
+/// How long a description may be kept of which there will be more, in seconds.
+const GROWING_S: u32 = 2;
 /// How long a segment of a complete chunk may be kept, and one of a partial one, in seconds: as the chunks themselves.
 const COMPLETE_S: u32 = 86_400;
 const PARTIAL_S: u32 = 10;
@@ -74,7 +76,11 @@ pub(super) async fn answer(
         refuse_gaps(&scene)?;
     }
     let text = written(&scene, request, gaps, depth)?;
-    Ok(with_facts(Answer::bytes("application/dash+xml", text).tagged(), &scene.footage.clip))
+    let answer = with_facts(Answer::bytes("application/dash+xml", text).tagged(), &scene.footage.clip);
+    Ok(match scene.grows {
+        true => answer.with_header(CACHE_CONTROL, format!("max-age={GROWING_S}")),
+        false => answer,
+    })
 }
 
 pub(super) fn refuse_gaps(scene: &Scene) -> Result<(), Refusal> {

@@ -6,12 +6,12 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use crate::channel::Channel;
 use crate::clip::{Ask, Ending};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::http::clip::{is_there, may_be_there};
 use crate::http::{App, Refusal};
 use crate::media::read_traits;
 use crate::playback::{self, Footage};
-use crate::time::Range;
+use crate::time::{Range, Time};
 
 /// How many headers are read for one playlist, where indexes are from before they had all that one needs; and at once. What
 /// is not read makes a playlist longer, and not wrong: each chunk then has an init segment of its own.
@@ -41,27 +41,41 @@ pub(super) async fn scene(app: &App, name: &str, ranges: &str) -> Result<Scene, 
     let (channel, now) = (app.channel(name)?, app.now());
     let (mut ask, ending) = Ask::read(ranges, now)?;
     may_be_there(&channel, &ask, now)?;
-    let mut footage = footage(app, &channel, &ask).await?;
+    let mut footage = footage(app, &channel, &ask, now).await?;
     is_there(&channel, &ask, &footage.clip)?;
     let last = footage.clip.runs().last().map(|run| run.range.end);
-    if let (Ending::Now, Some(end), Some(range)) = (ending, last, ask.ranges().first()) {
-        // Up to now is up to what is stored by now.
-        ask = Ask::from(Range::new(range.start, end));
-        footage = playback::footage(app.place.ledger.as_ref(), name, channel.grid, &ask, now)?;
-        learn(app, &channel, &mut footage).await?;
-    }
     let start = ask.ranges().first().map(|range| range.start);
+    let mut grows = ending == Ending::Open || footage.clip.grows();
+    match (ending, start.zip(last)) {
+        // Up to now is up to what is stored by now.
+        (Ending::Now, Some((start, last))) => {
+            ask = Ask::from(Range::new(start, last));
+            footage = self::footage(app, &channel, &ask, now).await?;
+            grows = false;
+        }
+        // What is still to come is put behind what is there, and never in between: until it has come, nothing behind it is shown.
+        _ if footage.clip.grows() => {
+            let settled = footage.clip.settled().ok_or_else(|| not_yet(&channel, &ask))?;
+            footage = self::footage(app, &channel, &settled, now).await?;
+            is_there(&channel, &ask, &footage.clip).map_err(|_| not_yet(&channel, &ask))?;
+        }
+        _ => {}
+    }
     let ranges = match (ending, start) {
         (Ending::Open, Some(start)) => format!("{start}--"),
         _ => ask.to_string(),
     };
-    let grows = ending == Ending::Open || !footage.clip.is_closed();
     Ok(Scene { channel, ask, ranges, footage, grows })
 }
 
-async fn footage(app: &App, channel: &Arc<Channel>, ask: &Ask) -> Result<Footage> {
+fn not_yet(channel: &Channel, ask: &Ask) -> Error {
+    let what = format!("channel {}: nothing of {ask} is archived", channel.name);
+    Error::new(Kind::NotFound, what).hint("not yet: the next check may bring it")
+}
+
+async fn footage(app: &App, channel: &Arc<Channel>, ask: &Ask, now: Time) -> Result<Footage> {
     let (ledger, name) = (app.place.ledger.as_ref(), channel.name.as_str());
-    let mut footage = playback::footage(ledger, name, channel.grid, ask, app.now())?;
+    let mut footage = playback::footage(ledger, name, channel.grid, ask, now)?;
     learn(app, channel, &mut footage).await?;
     Ok(footage)
 }
@@ -71,7 +85,7 @@ async fn learn(app: &App, channel: &Arc<Channel>, footage: &mut Footage) -> Resu
     let wanted: Vec<_> = footage.headers_wanted().into_iter().take(MOST_HEADERS).collect();
     let read = |wanted: playback::HeaderWanted| async move {
         let header = app.headers.read(app, channel, wanted.cell, wanted.bytes).await?;
-        Ok::<_, crate::error::Error>((wanted.cell, read_traits(&header)?))
+        Ok::<_, Error>((wanted.cell, read_traits(&header)?))
     };
     let all = futures_util::stream::iter(wanted).map(read).buffer_unordered(HEADERS_AT_ONCE);
     for (cell, traits) in all.try_collect::<Vec<_>>().await? {

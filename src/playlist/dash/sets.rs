@@ -24,18 +24,6 @@ pub(super) struct Member<'a> {
     pub(super) bandwidth: u64,
 }
 
-impl<'a> Member<'a> {
-    /// Of its media where that says so, else what the source says.
-    pub(super) fn codecs(&self) -> Option<&'a str> {
-        let own = self.traits.and_then(|traits| traits.codecs.as_deref());
-        own.or(self.shown.track.codecs.as_deref())
-    }
-
-    pub(super) fn size(&self) -> Option<(u32, u32)> {
-        self.traits.and_then(|traits| traits.size).or(self.shown.track.size)
-    }
-}
-
 /// The sets of a clip, those of the first track first.
 pub(super) fn sets<'a>(show: &Show<'a>, periods: &[Period<'a>]) -> Vec<Set<'a>> {
     let mut all: Vec<Set<'a>> = Vec::new();
@@ -64,11 +52,17 @@ pub(super) fn sets<'a>(show: &Show<'a>, periods: &[Period<'a>]) -> Vec<Set<'a>> 
 /// True if a player may switch from one to the other.
 fn is_alike(a: &Member<'_>, b: &Member<'_>) -> bool {
     let of = |member: &Member<'_>| {
-        let codecs = member.codecs().map(|codecs| codecs.split('.').next().unwrap_or(codecs).to_owned());
+        let codecs = codecs(member.shown.track, member.traits)
+            .map(|codecs| codecs.split('.').next().unwrap_or(codecs).to_owned());
         let scheme = member.traits.and_then(|traits| traits.protection).map(|p| (p.scheme, p.key_id));
         (member.shown.track.medium, codecs, scheme)
     };
     of(a) == of(b) && language(a.shown.track) == language(b.shown.track)
+}
+
+/// The codec: by the media itself where that says so, else as the source says.
+pub(super) fn codecs<'a>(track: &'a Track, traits: Option<&'a Traits>) -> Option<&'a str> {
+    traits.and_then(|traits| traits.codecs.as_deref()).or(track.codecs.as_deref())
 }
 
 /// `und` says nothing.

@@ -7,7 +7,7 @@ use quick_xml::escape::escape;
 
 use super::period::{Period, PeriodTrack, periods};
 use super::segments::is_aligned;
-use super::sets::{Member, Set, sets};
+use super::sets::{Member, Set, codecs, sets};
 use super::{Naming, Show, measure};
 use crate::media::Protection;
 use crate::playlist::Addresses;
@@ -143,7 +143,7 @@ impl Writer<'_> {
         };
         writeln!(self.out, "      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"{role}\"/>")?;
         for (member, track) in there {
-            self.representation(member)?;
+            self.representation(member, track)?;
             self.segments(track)?;
             self.out.push_str("      </Representation>\n");
         }
@@ -196,13 +196,14 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn representation(&mut self, member: &Member<'_>) -> fmt::Result {
+    fn representation(&mut self, member: &Member<'_>, track: &PeriodTrack<'_>) -> fmt::Result {
+        let traits = track.init().and_then(|(span, _)| span.traits);
         let (id, bandwidth) = (member.shown.id, member.bandwidth.max(1));
         write!(self.out, "      <Representation id=\"{id}\" bandwidth=\"{bandwidth}\"")?;
-        if let Some(codecs) = member.codecs() {
+        if let Some(codecs) = codecs(member.shown.track, traits) {
             write!(self.out, " codecs=\"{}\"", escape(codecs))?;
         }
-        if let Some((width, height)) = member.size() {
+        if let Some((width, height)) = traits.and_then(|traits| traits.size).or(member.shown.track.size) {
             write!(self.out, " width=\"{width}\" height=\"{height}\"")?;
         }
         let medium = member.shown.track.medium;
@@ -217,7 +218,7 @@ impl Writer<'_> {
         }
         self.out.push_str(">\n");
         // ISO/IEC 23091-3: up to six channels the number says how many; 7.1 is 12.
-        let layout = match member.traits.map_or(0, |traits| traits.channels) {
+        let layout = match traits.map_or(0, |traits| traits.channels) {
             channels @ 1..=6 => channels,
             8 => 12,
             _ => return Ok(()),
