@@ -20,6 +20,7 @@ mod prune;
 mod screen;
 mod serve_smil;
 mod serving;
+mod sign;
 mod sim;
 mod site;
 mod status;
@@ -68,6 +69,7 @@ enum Command {
     Verify(verify::Args),
     #[command(name = "serve-smil")]
     ServeSmil(serve_smil::Args),
+    Sign(sign::Args),
     Ledger(ledger::Args),
     Config(config::Args),
     Sim(sim::Args),
@@ -97,6 +99,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Command::Status(args) => block_on(status::run(args, &places)),
         Command::Verify(args) => block_on(verify::run(args, &places)),
         Command::ServeSmil(args) => serve_smil::run(args, &places),
+        Command::Sign(args) => sign::run(&args, &places),
         Command::Log(args) => log::run(&args, &places),
         Command::Hold(args) => hold::run(args, &places),
         Command::Ledger(args) => ledger::run(args, &places),

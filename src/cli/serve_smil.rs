@@ -13,7 +13,9 @@ use super::site::{Places, Site};
 use crate::channel::{HlsJs, Serve};
 use crate::error::{Error, Kind, Result};
 use crate::http::systemd::Handed;
-use crate::http::{Address, App, Guard, Library, Limits, Listener, Options, Routes, Rules, Server, Tokens};
+use crate::http::{
+    Address, App, Guard, Library, Limits, Listener, Options, Routes, Rules, Server, Tokens, read_key,
+};
 
 /// Where it listens where nothing is said.
 const USUAL: &str = "127.0.0.1:8080";
@@ -103,12 +105,27 @@ async fn serve(args: Args, places: &Places, handed: Handed) -> Result<Exit> {
         ..Options::usual(site.archive())
     };
     let app = Arc::new(App::new(site.place.clone(), site.configuration(), options));
+    tell_of_keys(&app)?;
     let routes = Routes::new()?.telling(|what| out::complain(what, None));
     let routes = if serve.read_only { routes.read_only() } else { routes };
     let mut limits = Limits::default();
     limits.connections = serving::room_for(serve.connections.unwrap_or(limits.connections));
     serving::run(Server { app, routes, limits, log }, listeners).await?;
     Ok(Exit::Well)
+}
+
+/// Says which keys of signed links cannot be used, or are everybody's.
+fn tell_of_keys(app: &App) -> Result<()> {
+    for channel in &app.channels()?.channels {
+        super::sign::tell_of_open_keys(channel);
+        for file in &channel.sign_key_files {
+            // Its links are good again when the file is there.
+            if let Err(e) = read_key(file) {
+                out::complain_of(&e.context(format!("channel {}", channel.name)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Who may do what.

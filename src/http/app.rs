@@ -105,9 +105,8 @@ impl App {
         let (metrics, looking) = (Metrics::default(), Arc::default());
         let (tasks, changing) = (Tasks::default(), Mutex::default());
         let overviews = Overviews::new();
-        let (headers, presigned) = (Headers::default(), Presigned::default());
-        let sign_keys = SignKeys::default();
-        let movies = Movies::default();
+        let (headers, movies) = (Headers::default(), Movies::default());
+        let (presigned, sign_keys) = (Presigned::default(), SignKeys::default());
         App {
             place,
             configuration,

@@ -217,7 +217,7 @@ mod tests {
         ask(&app, "GET", "/healthz?x=1").await;
         ask(&app, "HEAD", "/healthz").await;
         for n in 0..50 {
-            ask(&app, "GET", &format!("/secret-{n}/path")).await;
+            ask(&app, "GET", &format!("/secret-{n}/path/of/nothing")).await;
             ask(&app, &format!("METHOD{n}"), "/healthz").await;
         }
         let answer = ask(&app, "GET", "/metrics").await;

@@ -15,9 +15,9 @@ use crate::error::{Error, Kind, Result};
 use crate::time::Time;
 
 /// The parameters of a signed link.
-pub const EXPIRES: &str = "expires";
+pub(super) const EXPIRES: &str = "expires";
 /// The same.
-pub const SIGNATURE: &str = "sig";
+pub(super) const SIGNATURE: &str = "sig";
 
 /// A shorter key, in bytes, is weaker than the hash.
 const SHORTEST_KEY: usize = 32;
@@ -62,7 +62,7 @@ impl Key {
 
 /// Until when a link to `path` is good, that has these parameters; `None` if none of the keys made its signature, for this path
 /// or one of its folders.
-pub fn until(keys: &[Key], path: &str, expires: &str, signature: &str) -> Option<Time> {
+pub(super) fn until(keys: &[Key], path: &str, expires: &str, signature: &str) -> Option<Time> {
     let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?;
     // As it is written by us, and nothing else that reads as the same number.
     let seconds = expires.bytes().all(|b| b.is_ascii_digit()).then(|| expires.parse::<u32>().ok())??;

@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use super::signature::{EXPIRES, Key, SIGNATURE, until};
 use super::{Access, Answer, App, Refusal, Request};
 use crate::channel::Channel;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::time::Time;
 
 /// How long the links are good that stand in a playlist which was asked for without one; it is rounded up to the hour, so
@@ -101,13 +101,27 @@ impl Signer {
     /// That of a playlist which `request` asks for; `None` if the links of its channel are not signed.
     ///
     /// # Errors
-    /// Those of reading the key.
+    /// [`Kind::Config`] where the key cannot be read.
     pub(super) fn of(app: &App, channel: &Channel, request: &Request) -> Result<Option<Signer>> {
         let Some(file) = channel.sign_key_files.first() else { return Ok(None) };
-        let key = app.sign_keys.of(file).with_context(|| format!("channel {}", channel.name))?;
+        let name = channel.name.as_str();
+        let key = app.sign_keys.of(file).map_err(|e| {
+            // Where the file is, and what is wrong with it, is for who runs the server.
+            let what = format!("channel {name}: its links cannot be signed");
+            Error::new(Kind::Config, what)
+                .hint(format!("npvr sign {name} /hls/{name}/ says why"))
+                .caused_by(e)
+        })?;
         // It was let in: what is not good now has run out this moment.
         let until = shown(app, channel, request).ok().flatten().unwrap_or_else(|| usual(app.now()));
         Ok(Some(Signer { key, until }))
+    }
+
+    /// One with a key that is known.
+    #[cfg(test)]
+    pub(super) fn test(until: Time) -> Signer {
+        // Of 32 bytes: it is a key.
+        Signer { key: Key::new(&[7; 32]).unwrap(), until }
     }
 
     /// The query of a link to `path`, which begins with a slash; to everything below it, if it ends with one.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::Method;
 
 use super::clip::{clip, with_facts};
+use super::signed::Signer;
 use super::{Access, Answer, App, Refusal, Request, Routes, Style};
 use crate::channel::Channel;
 use crate::clip::Ask;
@@ -83,7 +84,14 @@ async fn answer(app: &Arc<App>, request: &Request, ask: &Ask) -> Result<Answer, 
     };
     let clip = clip(app, &channel, ask)?;
     let folder = folder(app, &channel, request).await?;
-    let text = playlist::smil(&clip, &folder, dialect);
+    let (name, here) = (channel.name.as_str(), here(&channel, request));
+    let text = match Signer::of(app, &channel, request)?.filter(|_| folder == here) {
+        Some(signer) => {
+            let query = |cell: Cell| format!("?{}", signer.query(&format!("/chunk/{}", cell.key(name))));
+            playlist::smil_with(&clip, &folder, &query, dialect)
+        }
+        None => playlist::smil(&clip, &folder, dialect),
+    };
     Ok(with_facts(Answer::bytes("application/xml", text).tagged(), &clip))
 }
 
@@ -101,5 +109,10 @@ pub(super) async fn folder(app: &Arc<App>, channel: &Arc<Channel>, request: &Req
     let key = &of_epoch[name.len() + 1..];
     let url = app.store(channel).await?.url(&of_epoch)?;
     let folder = url.as_ref().and_then(|url| url.as_str().strip_suffix(key)).map(str::to_owned);
-    Ok(folder.unwrap_or_else(|| request.base.url(&format!("/chunk/{name}/"))))
+    Ok(folder.unwrap_or_else(|| here(channel, request)))
+}
+
+/// The same where the chunks are on this server.
+fn here(channel: &Channel, request: &Request) -> String {
+    request.base.url(&format!("/chunk/{}/", channel.name))
 }

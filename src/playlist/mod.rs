@@ -13,7 +13,7 @@ mod smil;
 pub use addresses::Addresses;
 pub use gaps::Gaps;
 pub use ism::ism;
-pub use smil::smil;
+pub use smil::{smil, smil_with};
 
 /// What every SMIL document begins with.
 const HEAD: &str = "<?xml version='1.0' encoding='UTF-8'?>\n";

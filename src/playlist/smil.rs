@@ -21,11 +21,16 @@ const AROUND_BYTES: usize = 512;
 
 /// The playlist of a clip. `folder` is the URL of the channel's folder, with a slash at its end.
 pub fn smil(clip: &Clip, folder: &str, dialect: Dialect) -> String {
+    smil_with(clip, folder, &|_| String::new(), dialect)
+}
+
+/// The same, with what `query` says behind the URL of each chunk.
+pub fn smil_with(clip: &Clip, folder: &str, query: &dyn Fn(Cell) -> String, dialect: Dialect) -> String {
     let folder = escape(folder);
     let lines: usize = clip.runs().map(|run| run.chunks.len() + 2).sum();
     let mut out = String::with_capacity(AROUND_BYTES + lines * (LINE_BYTES + folder.len()));
     // Writing to a string cannot fail.
-    let _ = Writer { out: &mut out, folder: &folder, dialect }.document(clip);
+    let _ = Writer { out: &mut out, folder: &folder, query, dialect }.document(clip);
     out
 }
 
@@ -33,6 +38,7 @@ struct Writer<'a> {
     out: &'a mut String,
     /// Escaped.
     folder: &'a str,
+    query: &'a dyn Fn(Cell) -> String,
     dialect: Dialect,
 }
 
@@ -93,6 +99,7 @@ impl Writer<'_> {
         for part in [self.folder, &start.as_str()[..10], "/", start.as_str(), "--", end.as_str(), ".ismv"] {
             self.out.push_str(part);
         }
+        self.out.push_str(&escape(&(self.query)(chunk)));
     }
 
     fn point(&mut self, name: &str, at: Time) {
@@ -195,6 +202,11 @@ mod tests {
         let text =
             smil(&clip(&["2019-07-08T06:00:30Z--2019-07-08T06:01:00Z"]), "/a&b\"<'>/", Dialect::Classic);
         assert!(text.contains("src=\"/a&amp;b&quot;&lt;&apos;&gt;/2019"), "{text}");
+        let clip = clip(&["2019-07-08T06:00:30Z--2019-07-08T06:06:00Z"]);
+        let signed = smil_with(&clip, "/x/", &|cell| format!("?a=1&b={}", cell.end()), Dialect::Continuous);
+        for end in ["2019-07-08T06:05:00Z", "2019-07-08T06:10:00Z"] {
+            assert!(signed.contains(&format!("{end}.ismv?a=1&amp;b={end}\"/>")), "{signed}");
+        }
     }
 
     proptest! {

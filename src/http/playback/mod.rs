@@ -27,10 +27,10 @@ use super::Routes;
 /// The routes of this folder.
 pub(super) fn routes(to: &mut Routes) {
     dash::routes(to);
-    frame::routes(to);
     hls::routes(to);
     init::routes(to);
-    mp4::routes(to);
     short::routes(to);
     time::routes(to);
+    frame::routes(to);
+    mp4::routes(to);
 }

@@ -5,6 +5,7 @@
 
 use crate::channel::{Channel, Media};
 use crate::grid::Cell;
+use crate::http::signed::Signer;
 use crate::playlist::Addresses;
 
 /// The addresses in one playlist.
@@ -12,18 +13,35 @@ pub(super) struct Places<'a> {
     channel: &'a Channel,
     /// What leads from the playlist to the root of this server: `../../../`.
     root: &'static str,
+    /// What signs them, where the links of the channel are signed.
+    signer: Option<Signer>,
 }
 
 impl<'a> Places<'a> {
     /// Those of a playlist whose path has `depth` slashes behind the first.
     pub(super) fn new(channel: &'a Channel, depth: usize) -> Places<'a> {
         const UP: &str = "../../../../../../";
-        Places { channel, root: UP.get(..3 * depth).unwrap_or(UP) }
+        Places { channel, root: UP.get(..3 * depth).unwrap_or(UP), signer: None }
     }
 
-    /// An address on this server; `path` has no slash in front.
+    /// The same, signed: what [`Signer::of`] gives for the request.
+    pub(super) fn signed(self, signer: Option<Signer>) -> Places<'a> {
+        Places { signer, ..self }
+    }
+
+    /// An address on this server; `path` has no slash in front, and may have a query.
     pub(super) fn here(&self, path: &str) -> String {
-        format!("{}{path}", self.root)
+        self.below(path, "")
+    }
+
+    /// The address of `rest`, which may be a template, below a folder on this server that ends with a slash: what is signed is
+    /// the folder, and with it all that is below it.
+    pub(super) fn below(&self, folder: &str, rest: &str) -> String {
+        let address = format!("{}{folder}{rest}", self.root);
+        let Some(signer) = &self.signer else { return address };
+        let path = folder.split_once('?').map_or(folder, |(path, _)| path);
+        let mark = if address.contains('?') { '&' } else { '?' };
+        format!("{address}{mark}{}", signer.query(&format!("/{path}")))
     }
 }
 
@@ -50,6 +68,7 @@ impl Addresses for Places<'_> {
 mod tests {
     use super::*;
     use crate::channel::{Layer, Name};
+    use crate::time::Time;
 
     fn channel(text: &str) -> Channel {
         let layer = Layer::parse(&format!("channel_url = \"http://a/b.isml\"\n{text}"), "news.toml").unwrap();
@@ -70,7 +89,39 @@ mod tests {
         ] {
             assert_eq!(Places::new(&channel(text), depth).chunk(cell), expected, "{text}");
         }
-        let init = Places::new(&channel(cdn), 2).init(cell, 4);
+    }
+
+    #[test]
+    fn what_is_on_this_server_is_signed_once_for_each_address() {
+        let cell = Cell::from_range("2018-12-06T12:55:00Z--2018-12-06T13:00:00Z".parse().unwrap());
+        let key = cell.key("news").replace(".ismv", ".mp4");
+        let cdn = "public_url = \"https://cdn.example.com/a/\"\n";
+        let signer = || Some(Signer::test(Time::from_s(1_800_000_000)));
+        let channel = channel("");
+        let places = Places::new(&channel, 1).signed(signer());
+        for (address, path) in [
+            (places.chunk(cell), format!("chunk/{key}")),
+            (places.init(cell, 4), format!("init/news/{cell}/4.mp4")),
+        ] {
+            let query = signer().map(|signer| signer.query(&format!("/{path}"))).unwrap();
+            assert_eq!(address, format!("../{path}?{query}"));
+        }
+        let of = |path: &str| signer().map(|signer| signer.query(path)).unwrap();
+        assert_eq!(places.here("a/b?gaps=mark"), format!("../a/b?gaps=mark&{}", of("/a/b")));
+        assert_eq!(places.below("a/b/", "$Time$.m4s"), format!("../a/b/$Time$.m4s?{}", of("/a/b/")));
+        let elsewhere = self::channel(cdn);
+        let elsewhere = Places::new(&elsewhere, 1).signed(signer());
+        assert_eq!(
+            elsewhere.chunk(cell),
+            format!("https://cdn.example.com/a/{}?.mp4", cell.key("news")),
+            "others sign there"
+        );
+    }
+
+    #[test]
+    fn init_segments_are_always_here() {
+        let cell = Cell::from_range("2018-12-06T12:55:00Z--2018-12-06T13:00:00Z".parse().unwrap());
+        let init = Places::new(&channel("public_url = \"https://cdn.example.com/a/\"\n"), 2).init(cell, 4);
         assert_eq!(init, "../../init/news/2018-12-06T12:55:00Z--2018-12-06T13:00:00Z/4.mp4");
     }
 }
