@@ -49,9 +49,7 @@ const PLAYERS = {
     window.at = {
       rendition: (height) => { hls.currentLevel = hls.levels.findIndex((level) => level.height === height); },
       language: (language) => {
-        const switched = new Promise((resolve) => hls.once(Hls.Events.AUDIO_TRACK_SWITCHED, resolve));
-        hls.audioTrack = hls.audioTracks.findIndex((track) => track.lang === language);
-        return switched;
+        hls.audioTrack = hls.audioTracks.findIndex((track) => track.lang?.startsWith(language.slice(0, 2)));
       },
       spoken: () => hls.audioTracks[hls.audioTrack]?.lang,
     };

@@ -92,9 +92,11 @@ function peeker() {
       }, 80);
       const [line, size] = [over.getBoundingClientRect(), box.getBoundingClientRect()];
       const left = Math.min(Math.max(event.clientX - size.width / 2, 4), document.documentElement.clientWidth - size.width - 4);
-      const top = line.top - size.height - 6;
       box.style.left = `${left}px`;
-      box.style.top = `${top > 0 ? top : line.bottom + 6}px`;
+      // By its lower edge: it grows when the picture comes.
+      const fits = line.top > 160;
+      box.style.bottom = fits ? `${innerHeight - line.top + 6}px` : "auto";
+      box.style.top = fits ? "auto" : `${line.bottom + 6}px`;
     },
     hide() {
       clearTimeout(timer);
@@ -347,7 +349,8 @@ function player(peek) {
 
   function follow() {
     const [from, utc] = state.times ? [state.loaded[0], position()] : [0, null];
-    const text = utc === null ? "" : told(Math.floor(utc * 10) / 10);
+    // In tenths: the two digits behind them would only flicker.
+    const text = utc === null ? "" : told(utc).replace(/(\.\d)\d+$/, "$1");
     clock.textContent = text;
     bar.setAttribute("aria-valuenow", utc === null ? 0 : Math.round(utc - from));
     bar.setAttribute("aria-valuetext", text || "not loaded");
