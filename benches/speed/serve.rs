@@ -72,13 +72,13 @@ struct Load {
 }
 
 /// `npvr serve-smil`, as long as this lives.
-struct Server {
+pub(crate) struct Server {
     process: Child,
     authority: String,
 }
 
 impl Server {
-    fn start(site: &Path) -> Result<Server> {
+    pub(crate) fn start(site: &Path) -> Result<Server> {
         let mut command = Command::new(NPVR);
         command.arg("--config").arg(site).arg("--state").arg(site.join("state"));
         command.args(["serve-smil", "--listen", "127.0.0.1:0"]);
@@ -89,6 +89,15 @@ impl Server {
         }
         let authority = line.trim().trim_start_matches("http://").trim_end_matches('/').to_owned();
         Ok(Server { process, authority })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// `host:port`.
+    pub(crate) fn authority(&self) -> &String {
+        &self.authority
     }
 
     /// Asks for a path; the whole answer has come. Keeps the connection open if asked to.
@@ -146,22 +155,31 @@ impl Server {
         Ok(times.median)
     }
 
-    /// CPU time so far, in seconds: all threads, user and system.
     fn cpu_s(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
-        // Fields are counted from behind the name, which may have anything in it; they are in hundredths (proc_pid_stat(5)).
-        let (_, fields) = stat.rsplit_once(") ").ok_or("no stat")?;
-        let ticks: Vec<f64> =
-            fields.split(' ').skip(11).take(2).map(str::parse).collect::<std::result::Result<_, _>>()?;
-        Ok(ticks.iter().sum::<f64>() / 100.0)
+        cpu_s(self.pid())
     }
 
     fn resident_mb(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-        let kib: f64 = line.split_whitespace().next().ok_or("no number")?.parse()?;
-        Ok(kib * 1_024.0 / 1_000_000.0)
+        of_status_mb(self.pid(), "VmRSS:")
     }
+}
+
+/// CPU time of a process so far, in seconds: all threads, user and system.
+pub(crate) fn cpu_s(pid: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // Fields are counted from behind the name, which may have anything in it; they are in hundredths (proc_pid_stat(5)).
+    let (_, fields) = stat.rsplit_once(") ").ok_or("no stat")?;
+    let ticks: Vec<f64> =
+        fields.split(' ').skip(11).take(2).map(str::parse).collect::<std::result::Result<_, _>>()?;
+    Ok(ticks.iter().sum::<f64>() / 100.0)
+}
+
+/// What is said of the memory of a process, in MB: `VmRSS:`, `VmHWM:`.
+pub(crate) fn of_status_mb(pid: u32, what: &str) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).ok_or_else(|| format!("no {what}"))?;
+    let kib: f64 = line.split_whitespace().next().ok_or("no number")?.parse()?;
+    Ok(kib * 1_024.0 / 1_000_000.0)
 }
 
 impl Drop for Server {

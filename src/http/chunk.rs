@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt};
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_NONE_MATCH, IF_RANGE,
-    LAST_MODIFIED, LOCATION, RANGE, RETRY_AFTER,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, ETAG, IF_NONE_MATCH, LAST_MODIFIED,
+    LOCATION, RETRY_AFTER,
 };
-use http::{HeaderName, Method, StatusCode};
+use http::{Method, StatusCode};
 
-use super::byte_range::{Wanted, wanted};
+use super::byte_range::{Wanted, asked};
 use super::{Access, Answer, App, Refusal, Request, Routes, Style};
 use crate::channel::{Channel, Media};
 use crate::error::{Error, Kind, Result};
@@ -183,20 +183,6 @@ fn unlike(app: &App, channel: &Channel, cell: Cell, before: &Stored) -> Refusal 
 
 /// True if the client has the chunk already.
 fn is_known(request: &Request, tag: &str) -> bool {
-    text(request, &IF_NONE_MATCH).is_some_and(|known| known.contains(tag) || known.trim() == "*")
-}
-
-/// Which bytes are asked for. Of one that is known already, or has changed since its first part, all.
-fn asked(request: &Request, tag: &str, bytes: u64) -> Wanted {
-    let has_changed = text(request, &IF_RANGE).is_some_and(|known| known.trim() != tag);
-    match text(request, &RANGE) {
-        Some(range) if !is_known(request, tag) && !has_changed && request.method == Method::GET => {
-            wanted(range, bytes)
-        }
-        _ => Wanted::All,
-    }
-}
-
-fn text<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a str> {
-    request.headers.get(name).and_then(|value| value.to_str().ok())
+    let known = request.headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    known.is_some_and(|known| known.contains(tag) || known.trim() == "*")
 }

@@ -184,6 +184,17 @@ impl Routes {
             .flat_map(|place| place.endpoints.iter().map(|e| (&e.method, place.pattern.as_ref())))
     }
 
+    /// Every pattern of a channel that pages of other sites may fetch, and whether its links can be signed.
+    #[cfg(test)]
+    pub(super) fn played(&self) -> impl Iterator<Item = (&str, bool)> {
+        let of = |place: &'_ Place| place.pattern.contains("{name}");
+        let played = self.places.iter().filter(move |place| of(place));
+        played.flat_map(|place| {
+            let shared = place.endpoints.iter().filter(|endpoint| endpoint.is_shared);
+            shared.map(|endpoint| (place.pattern.as_ref(), endpoint.is_signed))
+        })
+    }
+
     fn place(&mut self, pattern: &str) -> usize {
         if let Some(at) = self.places.iter().position(|place| *place.pattern == *pattern) {
             return at;

@@ -134,3 +134,12 @@ async fn each_style_says_the_same_in_its_own_way() {
         "{\"error\":\"there is no <channel> \\\"x\\\"\"}\n"
     );
 }
+
+#[test]
+fn whatever_plays_a_channel_can_ask_for_a_signed_link() {
+    let routes = Routes::new().unwrap();
+    // A picture of what is archived, and no media.
+    let open: Vec<&str> = routes.played().filter(|(_, is_signed)| !is_signed).map(|(path, _)| path).collect();
+    assert_eq!(open, ["/channel/{name}/coverage.svg"]);
+    assert!(routes.played().any(|(path, is_signed)| path == "/api/chunk/{name}/{day}/{file}" && is_signed));
+}

@@ -8,8 +8,10 @@ use std::time::Duration;
 use npvr::clock;
 use npvr::http::Key;
 use npvr::ledger::Coverage;
+use npvr::time::{Range, Time};
 
 use crate::common::home::Home;
+use crate::common::live::{CELL_S, Live};
 use crate::common::serving::Serving;
 use crate::common::{Site, until};
 use crate::{Said, Stage, ask};
@@ -207,4 +209,73 @@ fn neither_keys_nor_signatures_are_in_a_log() {
     for said in [&log, &ran.stdout, &ran.stderr] {
         assert!(!said.contains(OLD) && !said.contains(link.split("sig=").nth(1).unwrap()), "{said}");
     }
+}
+
+/// What a playlist at `path` calls `address`, as a player that knows nothing of signatures makes a path of it.
+fn below(path: &str, address: &str) -> String {
+    let base = url::Url::parse(&format!("http://x{path}")).unwrap();
+    let url = base.join(address).unwrap();
+    format!("{}?{}", url.path(), url.query().unwrap_or_default())
+}
+
+/// The addresses in an HLS playlist.
+fn addresses(text: &str) -> Vec<&str> {
+    let own = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let tagged =
+        text.lines().filter(|line| line.starts_with('#')).filter_map(|line| line.split("URI=\"").nth(1));
+    own.chain(tagged.filter_map(|rest| rest.split('"').next())).collect()
+}
+
+#[test]
+fn a_player_that_sends_no_header_gets_from_one_link_to_the_last_byte() {
+    let (live, site) = (Live::holding(3), Site::new());
+    let key = file(&site, "old.sign", OLD);
+    site.channel("news", live.url("news"), &lines(&[&key]));
+    site.check().expect(0);
+    let server = Serving::start(&site, &["--trust-proxy", "127.0.0.1"]);
+    let end = live.end().s();
+    let range = Range::new(Time::from_s(end - 2 * CELL_S), Time::from_s(end - 2)).to_string();
+    let link =
+        |form: &str| site.run(["sign", "news", &range, "--as", form]).expect(0).stdout.trim().to_owned();
+    let get = |path: &str| {
+        let said = ask(&server.authority, "GET", path, &[ELSEWHERE]);
+        assert_eq!(said.status, 200, "{path}: {}", said.headers);
+        said
+    };
+    // HLS: all that the master playlist leads to.
+    let master = link("hls");
+    let (mut todo, mut seen) = (vec![master], std::collections::BTreeSet::new());
+    while let Some(path) = todo.pop() {
+        if !seen.insert(path.clone()) {
+            continue;
+        }
+        let said = get(&path);
+        if said.header("content-type").contains("mpegurl") {
+            todo.extend(addresses(said.text()).into_iter().map(|address| below(&path, address)));
+        }
+    }
+    for part in ["/hls/news/", "/init/news/", "/chunk/news/"] {
+        assert!(seen.iter().any(|path| path.starts_with(part)), "{seen:?}");
+    }
+    // DASH: the template of each track, filled in.
+    let path = link("dash");
+    let description = get(&path).text().replace("&amp;", "&");
+    let attribute = |text: &str, name: &str| {
+        let value = text.split(&format!(" {name}=\"")).nth(1).map(|rest| rest.split('"').next().unwrap());
+        value.unwrap_or_else(|| panic!("no {name}: {text}")).to_owned()
+    };
+    let mut tracks = 0;
+    for track in description.split("<Representation ").skip(1) {
+        get(&below(&path, &attribute(track, "initialization")));
+        let id = track.split("id=\"").nth(1).unwrap().split('"').next().unwrap();
+        let media = attribute(track, "media").replace("$RepresentationID$", id);
+        get(&below(&path, &media.replace("$Time$", &attribute(track, "t"))));
+        tracks += 1;
+    }
+    assert!(tracks > 1, "{description}");
+    get(&link("mp4"));
+    let unsigned = format!("/hls/news/{range}/master.m3u8");
+    assert_eq!(ask(&server.authority, "GET", &unsigned, &[ELSEWHERE]).status, 403);
+    let short = format!("/news/{range}.m3u8");
+    assert_eq!(ask(&server.authority, "GET", &short, &[ELSEWHERE]).status, 403);
 }

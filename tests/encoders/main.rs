@@ -84,6 +84,31 @@ fn ffmpegs_own_window_of_ten_seconds_fills_chunks_that_are_twice_as_long() {
     is_archived_without_a_hole("short", &Decoder::clear());
 }
 
+/// A clip of all that is archived decodes, with its key if it has one, and has just the frames of the best pictures.
+fn is_clipped_whole(channel: &str, decoder: &Decoder) {
+    let (archived, tracks) = decoded(channel, decoder);
+    let clip = recording().clip(channel, &archived);
+    decoder.decodes(&clip);
+    let of_clip = decoder.packets(&clip);
+    let best = |tracks: &[Track]| tracks.iter().find(|t| t.is_video()).map(|t| t.decoded);
+    assert_eq!(best(&of_clip), best(&tracks));
+    let sound = |tracks: &[Track]| tracks.iter().filter(|t| !t.is_video()).map(|t| t.decoded).sum::<usize>();
+    // The first frames of sound may lie before the first cell begins.
+    assert!(sound(&of_clip).abs_diff(sound(&tracks)) <= 2, "{} {}", sound(&of_clip), sound(&tracks));
+}
+
+#[test]
+fn clips_of_real_encoders_have_every_frame() {
+    is_clipped_whole("discont", &Decoder::clear());
+    is_clipped_whole("plain", &Decoder::clear());
+    is_clipped_whole("clear", &Decoder::clear());
+}
+
+#[test]
+fn a_clip_of_an_encrypted_channel_decodes_with_its_key() {
+    is_clipped_whole("cbcs", &Decoder::with_key());
+}
+
 #[test]
 fn shaka_packager_is_archived_without_a_hole() {
     is_archived_without_a_hole("clear", &Decoder::clear());

@@ -151,6 +151,16 @@ impl Recording {
         command.env_remove("NPVR_CONFIG").env_remove("NPVR_STATE").output().unwrap()
     }
 
+    /// All of a channel as one MP4 file.
+    pub(crate) fn clip(&self, channel: &str, archived: &Archived) -> PathBuf {
+        let range = Range::new(archived.since, archived.end()).to_string();
+        let path = self.folder.join(format!("{channel}-clip.mp4"));
+        let made = self.npvr(&["clip", channel, &range, "-o", path.to_str().unwrap(), "--force"]);
+        // 3: something is missing, at the beginning or at the end.
+        assert!(matches!(made.status.code(), Some(0 | 3)), "{made:?}");
+        path
+    }
+
     /// What is archived of a channel.
     pub(crate) fn archived(&self, channel: &str) -> Archived {
         let status =

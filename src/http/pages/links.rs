@@ -7,7 +7,7 @@ use crate::time::Range;
 const LINKS: [(&str, &str, &str); 6] = [
     ("HLS", "/hls/{name}/{start}--{end}/master.m3u8", "for players, with gaps marked"),
     ("DASH", "/dash/{name}/{start}--{end}.mpd", "for players"),
-    ("MP4", "/mp4/{name}/{start}--{end}.mp4", "one file, cut exactly"),
+    ("MP4", "/mp4/{name}/{start}--{end}.mp4?download=1", "one file, cut to the frame"),
     ("SMIL", "/smil/{name}/{start}--{end}.smil", "a playlist for Unified Remix"),
     ("ISM", "/ism/{name}/{start}--{end}.ism", "a server manifest for Unified Origin"),
     ("Chunks", "/api/v1/channels/{name}/chunks?from={start}&to={end}", "keys, sizes and checksums, as JSON"),

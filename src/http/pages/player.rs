@@ -25,7 +25,7 @@ impl Player {
         let options = &app.options;
         Player {
             hls: frame.to(&format!("/hls/{name}/{{start}}--{{end}}/master.m3u8?gaps=skip")),
-            mp4: frame.to(&format!("/mp4/{name}/{{start}}--{{end}}.mp4")),
+            mp4: frame.to(&format!("/mp4/{name}/{{start}}--{{end}}.mp4?download=1")),
             picture: frame.to(&format!("/frame/{name}/{{time}}.mp4")),
             page: frame.url(&format!("/channel/{name}?from={{start}}&to={{end}}#play")),
             library: options.library.as_ref().map(|library| frame.library(library)),

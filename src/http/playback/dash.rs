@@ -13,6 +13,7 @@ use crate::clip::{Ask, Missing, PRIMING};
 use crate::error::{Context, Error, Kind, Result};
 use crate::grid::Cell;
 use crate::http::clip::with_facts;
+use crate::http::signed::Signer;
 use crate::http::{Access, Answer, App, Refusal, Request, Routes, Style};
 use crate::ledger::Coverage;
 use crate::media::{Index, IndexEntry, TrackIndex};
@@ -34,9 +35,9 @@ const COMPLETE_S: u32 = 86_400;
 const PARTIAL_S: u32 = 10;
 
 pub(super) fn routes(to: &mut Routes) {
-    to.add(Method::GET, "/dash/{name}/{ranges}", Style::Plain, Access::Read, dash).shared();
+    to.add(Method::GET, "/dash/{name}/{ranges}", Style::Plain, Access::Read, dash).shared().signed();
     let path = "/dash/{name}/{ranges}/{track}/{time}";
-    to.add(Method::GET, path, Style::Plain, Access::Read, segment).shared();
+    to.add(Method::GET, path, Style::Plain, Access::Read, segment).shared().signed();
 }
 
 /// DASH: the media presentation description of a clip
@@ -75,7 +76,7 @@ pub(super) async fn answer(
     if gaps == Gaps::Fail {
         refuse_gaps(&scene)?;
     }
-    let text = written(&scene, request, gaps, depth)?;
+    let text = written(app, &scene, request, gaps, depth)?;
     let answer = with_facts(Answer::bytes("application/dash+xml", text).tagged(), &scene.footage.clip);
     Ok(match scene.grows {
         true => answer.with_header(CACHE_CONTROL, format!("max-age={GROWING_S}")),
@@ -95,9 +96,9 @@ pub(super) fn refuse_gaps(scene: &Scene) -> Result<(), Refusal> {
     }
 }
 
-fn written(scene: &Scene, request: &Request, gaps: Gaps, depth: usize) -> Result<String> {
+fn written(app: &App, scene: &Scene, request: &Request, gaps: Gaps, depth: usize) -> Result<String> {
     let Scene { channel, footage, ranges, .. } = scene;
-    let places = Places::new(channel, depth);
+    let places = Places::new(channel, depth).signed(Signer::of(app, channel, request)?);
     let reel = footage.reel(&[]);
     let first = |id: u32| reel.runs.iter().find_map(|run| run.track(id)?.spans.first());
     let rate = |id: u32| {
@@ -107,7 +108,8 @@ fn written(scene: &Scene, request: &Request, gaps: Gaps, depth: usize) -> Result
     let tracks: Vec<Shown<'_>> = (footage.tracks.iter())
         .map(|row| Shown { id: row.id, track: &row.track, rate: rate(row.id) })
         .collect();
-    let folder = places.here(&format!("dash/{}/{ranges}/", channel.name));
+    // The folder is what is signed: a player fills in the rest.
+    let template = places.below(&format!("dash/{}/{ranges}/", channel.name), "$RepresentationID$/$Time$.m4s");
     let is_list = match request.query("segments") {
         Some("list") => true,
         Some("template") => false,
@@ -129,7 +131,8 @@ fn written(scene: &Scene, request: &Request, gaps: Gaps, depth: usize) -> Result
         clip: &footage.clip,
         reel: &reel,
         tracks: &tracks,
-        naming: if is_list { Naming::List } else { Naming::Template(&folder) },
+        naming: if is_list { Naming::List } else { Naming::Template },
+        template: &template,
         keeps_gaps: gaps == Gaps::Mark,
         growth,
     };

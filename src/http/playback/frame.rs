@@ -16,7 +16,7 @@ const SETTLED_S: u32 = 86_400;
 const OPEN_S: u32 = 10;
 
 pub(super) fn routes(to: &mut Routes) {
-    to.add(Method::GET, "/frame/{name}/{time}", Style::Plain, Access::Read, frame).shared();
+    to.add(Method::GET, "/frame/{name}/{time}", Style::Plain, Access::Read, frame).shared().signed();
 }
 
 /// The last picture before a moment, as an MP4 file

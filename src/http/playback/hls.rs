@@ -12,6 +12,7 @@ use super::dash::refuse_gaps;
 use super::{Places, Scene, scene};
 use crate::error::{Error, Kind, Result};
 use crate::http::clip::with_facts;
+use crate::http::signed::Signer;
 use crate::http::{Access, Answer, App, Refusal, Request, Routes, Style};
 use crate::playlist::Gaps;
 use crate::playlist::hls::{Child, Form, Hls, Listed};
@@ -71,7 +72,8 @@ pub(in crate::http) async fn playlist(app: Arc<App>, request: Arc<Request>) -> R
     let stage = Stage::of(&app, &request, ranges).await?;
     let reel = stage.scene.footage.reel(&[]);
     let hls = Hls::new(&stage.scene.footage.clip, &reel, stage.gaps, stage.form)?;
-    let places = Places::new(&stage.scene.channel, DEPTH);
+    let channel = &stage.scene.channel;
+    let places = Places::new(channel, DEPTH).signed(Signer::of(&app, channel, &request)?);
     let text = match child {
         Child::Media(id) => hls.media(id, &places),
         Child::KeyFrames(id) => hls.key_frames(id, &places),
@@ -98,7 +100,8 @@ pub(super) async fn master(
         .iter()
         .map(|row| Listed { id: row.id, track: &row.track, rate: rate(row.id) })
         .collect();
-    let (places, query) = (Places::new(channel, depth), stage.query());
+    let places = Places::new(channel, depth).signed(Signer::of(app, channel, request)?);
+    let query = stage.query();
     let link = |child: Child| places.here(&format!("hls/{}/{ranges}/{child}{query}", channel.name));
     let text = Hls::new(&footage.clip, &reel, stage.gaps, stage.form)?.master(&tracks, &link);
     stage.answer(text, "neither pictures nor sound")

@@ -17,7 +17,7 @@ use crate::playlist::mp4::Choice;
 use crate::track::Medium;
 
 pub(super) fn routes(to: &mut Routes) {
-    to.add(Method::GET, "/mp4/{name}/{ranges}", Style::Plain, Access::Read, mp4).shared();
+    to.add(Method::GET, "/mp4/{name}/{ranges}", Style::Plain, Access::Read, mp4).shared().signed();
 }
 
 /// A clip as one MP4 file

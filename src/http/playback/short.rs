@@ -12,7 +12,7 @@ use crate::http::{Access, Answer, App, Refusal, Request, Routes, Style};
 const DEPTH: usize = 1;
 
 pub(super) fn routes(to: &mut Routes) {
-    to.add(Method::GET, "/{name}/{file}", Style::Page, Access::Read, short).shared();
+    to.add(Method::GET, "/{name}/{file}", Style::Page, Access::Read, short).shared().signed();
 }
 
 /// A clip, in the form that the ending says

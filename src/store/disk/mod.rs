@@ -194,7 +194,9 @@ impl Store for DiskStore {
                 let start = range.start.min(end);
                 let length = usize::try_from(end - start)
                     .map_err(|_| Error::new(Kind::Invalid, "a part too large to read at once"))?;
-                read::from_disk(&file, start, length)
+                let mut part = vec![0; length];
+                read::from_disk(&file, start, &mut part)?;
+                Ok(part.into())
             };
             let bytes = wanted.iter().map(part).collect::<Result<_>>();
             Ok(Parts { bytes: bytes.with_context(|| format!("read {}", root.join(&key).display()))?, object })

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
@@ -34,7 +34,12 @@ pub(super) fn pieces(file: File, start: u64, end: u64) -> BoxStream<'static, Res
             consume_budget().await;
             let bytes = match in_memory(&file, at, length) {
                 Some(bytes) => bytes,
-                None => blocking(move || from_disk(&file, at, length)).await?,
+                None => {
+                    let mut buffer = Buffer::take(length);
+                    let read =
+                        move || from_disk(&file, at, buffer.room()).map(|()| Bytes::from_owner(buffer));
+                    blocking(read).await?
+                }
             };
             let after = at + bytes.len() as u64;
             Ok(Some((bytes, after)))
@@ -45,27 +50,62 @@ pub(super) fn pieces(file: File, start: u64, end: u64) -> BoxStream<'static, Res
 
 /// What of these bytes, from the first on, is in memory; `None` if nothing is, or the file system cannot tell.
 fn in_memory(file: &File, at: u64, length: usize) -> Option<Bytes> {
-    let mut buffer = vec![0; length];
+    let mut buffer = Buffer::take(length);
     let read = loop {
-        match preadv2(file, &mut [IoSliceMut::new(&mut buffer)], at, ReadWriteFlags::NOWAIT) {
+        match preadv2(file, &mut [IoSliceMut::new(buffer.room())], at, ReadWriteFlags::NOWAIT) {
             Err(Errno::INTR) => {}
             read => break read.ok(),
         }
     };
     // None at all is the end of a file that is too short, which the other way tells.
-    let read = read.filter(|read| *read > 0)?;
-    buffer.truncate(read);
-    Some(buffer.into())
+    buffer.length = read.filter(|read| *read > 0)?;
+    Some(Bytes::from_owner(buffer))
 }
 
-/// Reads exactly these bytes.
-pub(super) fn from_disk(file: &File, at: u64, length: usize) -> Result<Bytes> {
-    let mut buffer = vec![0; length];
-    file.read_exact_at(&mut buffer, at).map_err(|e| match e.kind() {
+/// Fills `into` with the bytes from `at` on.
+pub(super) fn from_disk(file: &File, at: u64, into: &mut [u8]) -> Result<()> {
+    file.read_exact_at(into, at).map_err(|e| match e.kind() {
         io::ErrorKind::UnexpectedEof => {
             Error::new(Kind::Corrupt, "the object became shorter while it was read")
         }
         _ => failed(e),
-    })?;
-    Ok(buffer.into())
+    })
+}
+
+/// Room for [`READ_BYTES`], of which so many bytes are filled. It is used again when what it holds has been sent: to make it
+/// anew, and to fill it with zeros first, would cost half as much as the reading.
+struct Buffer {
+    room: Vec<u8>,
+    length: usize,
+}
+
+/// Those that are not in use: the last one first, which the processor still has in its caches.
+static IDLE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+/// How many of them are kept: as many as readers that are served at one moment.
+const MOST_IDLE: usize = 32;
+
+impl Buffer {
+    fn take(length: usize) -> Buffer {
+        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Buffer { room: idle.unwrap_or_else(|| vec![0; READ_BYTES]), length: length.min(READ_BYTES) }
+    }
+
+    fn room(&mut self) -> &mut [u8] {
+        &mut self.room[..self.length]
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.room[..self.length]
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MOST_IDLE {
+            idle.push(std::mem::take(&mut self.room));
+        }
+    }
 }
