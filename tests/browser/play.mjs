@@ -1,8 +1,7 @@
-// Somebody else's player in chromium, on a playlist: node play.mjs PLAYER URL PLAN
+// Somebody else's player in chromium, on a playlist of npvr: node play.mjs PLAYER URL [SCREENSHOT]
 //
-// PLAYER is native, hls, shaka or dash. PLAN says in JSON, in seconds of the playlist, where to seek (`middle`), what to play across
-// (`across`: chunk boundaries, gaps), where it ends (`end`), and to which height of the picture and which language to switch.
-// Exits with 0 if all of it went well; else with 1, and says what did not. Any complaint of the player or the browser counts.
+// PLAYER is native, hls, shaka or dash. It plays, seeks into the middle, goes across every boundary of chunks and every gap that is
+// looked for in the playlist, and switches to each height of the picture and each language of the simulated origin. Exits with 0 if all of it went well; else with 1, and says what did not. Any complaint of the player or the browser counts.
 import { createReadStream } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -10,8 +9,9 @@ import { join } from "node:path";
 import { browse } from "./chromium.mjs";
 
 const tools = process.env.NPVR_BROWSER_TOOLS;
-const [player, url, json, shot] = process.argv.slice(2);
-const plan = JSON.parse(json);
+const [player, url, shot] = process.argv.slice(2);
+const HEIGHTS = [180, 360];
+const LANGUAGES = ["nld", "eng"];
 const SCRIPTS = {
   hls: "hls.js/dist/hls.js",
   shaka: "shaka-player/dist/shaka-player.compiled.js",
@@ -29,6 +29,34 @@ const site = createServer((request, response) => {
   else if (path === "/player.js" && SCRIPTS[player]) createReadStream(join(tools, "node_modules", SCRIPTS[player])).pipe(response);
   else response.end();
 });
+
+const text = async (url) => (await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS) })).text();
+
+// Where a playlist ends, and what is to be played across, in seconds.
+async function plan() {
+  const found = await text(url);
+  return url.includes(".mpd") ? ofDash(found) : ofHls(await text(new URL(found.split("\n").find((line) => line && !line.startsWith("#")), url)));
+}
+
+function ofHls(playlist) {
+  let end = 0, seconds = 0, chunk = null, chunks = [], breaks = [];
+  for (const line of playlist.split("\n")) {
+    if (line.startsWith("#EXTINF:")) seconds = parseFloat(line.slice(8));
+    if (line === "#EXT-X-DISCONTINUITY") breaks.push(end);
+    if (!line || line.startsWith("#")) continue;
+    if (chunk !== null && chunk !== line && breaks.at(-1) !== end) chunks.push(end);
+    chunk = line;
+    end += seconds;
+  }
+  return { end, chunks, breaks };
+}
+
+function ofDash(mpd) {
+  const seconds = (text) => [...text.matchAll(/([\d.]+)([HMS])/g)].reduce((sum, [, n, unit]) => sum + n * { H: 3600, M: 60, S: 1 }[unit], 0);
+  const starts = [...mpd.matchAll(/<Period[^>]* start="PT([^"]+)"/g)].map(([, start]) => seconds(start));
+  // The chunks of the test have ten seconds, and what is asked for begins two seconds after the start of one.
+  return { end: seconds(mpd.match(/mediaPresentationDuration="PT([^"]+)"/)[1]), chunks: [8], breaks: starts.slice(1) };
+}
 
 // What each player is asked for; runs in the page. Everything there is a function of `window.at`.
 const PLAYERS = {
@@ -150,31 +178,33 @@ try {
   await page.evaluate(() => window.v.play());
   await until("pictures are shown", "frames.length > 20 && v.currentTime > 1");
   const { duration } = await state();
-  if (Math.abs(duration - plan.end) > 0.5) note(`it takes ${duration} s, and not ${plan.end}`);
+  const { end, chunks, breaks } = await plan();
+  if (Math.abs(duration - end) > 0.5) note(`it takes ${duration} s, and not ${end}`);
   where = "middle";
-  await across(plan.middle, plan.middle + 1);
-  for (const place of plan.across) {
+  await across(end / 2, end / 2 + 1);
+  if (!chunks.length || !breaks.length) note("there is no boundary of chunks, or no gap, in the playlist");
+  for (const place of [chunks[0], ...breaks]) {
     where = `across ${place}`;
-    await across(place - 1, place + 1);
+    await across(place - 1.5, place + 1.5);
   }
   const can = await page.evaluate(() => Object.keys(window.at));
   if (can.includes("rendition")) {
-    for (const height of plan.heights) {
+    for (const height of HEIGHTS) {
       where = `rendition ${height}`;
       await page.evaluate((height) => { window.frames.length = 0; window.at.rendition(height); }, height);
       await page.evaluate(() => window.v.play());
       await until(`the picture has ${height} lines, and goes on`, "v.videoHeight === x && frames.length > 10", height);
     }
-    for (const language of plan.languages) {
+    for (const language of LANGUAGES) {
       where = `language ${language}`;
-      const from = Math.min((await state()).time, plan.end - 8);
+      const from = Math.min((await state()).time, end - 8);
       await page.evaluate((from) => { window.v.currentTime = from; return window.v.play(); }, from);
       await page.evaluate(async (language) => { window.heard = window.v.webkitAudioDecodedByteCount; await window.at.language(language); }, language);
       await until(`${language} is heard`, "at.spoken()?.startsWith(x.slice(0, 2)) && v.webkitAudioDecodedByteCount > heard", language);
     }
   }
   where = "end";
-  await page.evaluate((at) => { window.v.currentTime = at; return window.v.play(); }, plan.end - 2);
+  await page.evaluate((at) => { window.v.currentTime = at; return window.v.play(); }, end - 2);
   await until("it ends", "v.ended");
   if (shot) await page.screenshot({ path: shot });
 } catch (error) {
