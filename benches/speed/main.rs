@@ -73,7 +73,7 @@ fn main() -> ExitCode {
 
 /// Runs what was asked for; true if all of it keeps its limits.
 fn run(names: &[String]) -> Result<bool> {
-    let parts: [(&str, Part); 11] = [
+    let parts: [(&str, Part); 12] = [
         ("start", small::start),
         ("plan", small::plan_a_week),
         ("prune", archive::plan_of_a_prune),

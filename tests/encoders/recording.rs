@@ -27,6 +27,8 @@ const RESTARTED_AFTER: Duration = Duration::from_secs(29);
 const EVERY: Duration = Duration::from_secs(2);
 /// Nothing here takes longer than the encoders and this.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// More than a segment.
+const EARLIER: Duration = Duration::from_secs(10);
 
 /// A channel: its name, the length of its chunks, and what feeds it.
 type Channel = (&'static str, &'static str, Encoder);
@@ -153,7 +155,8 @@ impl Recording {
 
     /// All of a channel as one MP4 file.
     pub(crate) fn clip(&self, channel: &str, archived: &Archived) -> PathBuf {
-        let range = Range::new(archived.since, archived.end()).to_string();
+        // The first chunk has what its cell holds, also of before the archive was begun.
+        let range = Range::new(archived.since.minus(EARLIER), archived.end()).to_string();
         let path = self.folder.join(format!("{channel}-clip.mp4"));
         let made = self.npvr(&["clip", channel, &range, "-o", path.to_str().unwrap(), "--force"]);
         // 3: something is missing, at the beginning or at the end.
