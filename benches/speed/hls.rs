@@ -10,7 +10,7 @@ use npvr::playlist::{Addresses, Gaps};
 use npvr::track::{Medium, Track};
 
 use crate::cost::{empty, heading, spread};
-use crate::reel::{fill, footage};
+use crate::reel::{filled, hours};
 use crate::{Figure, Result, folder};
 
 const TURNS: usize = 51;
@@ -35,16 +35,14 @@ impl Addresses for Places {
 /// All playlists of an hour, and of a day.
 pub(crate) fn hls() -> Result<Vec<Figure>> {
     let site = folder("hls")?;
-    empty(&site)?;
-    let ledger = SqliteLedger::open(&site)?;
-    fill(&ledger)?;
-    let (mut hours, mut days) = (Vec::new(), Vec::new());
+    let (ledger, _) = filled(&site)?;
+    let (mut short, mut long) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
-        hours.push(all(&ledger, 1)?);
-        days.push(all(&ledger, 24)?);
+        short.push(all(&ledger, 1)?);
+        long.push(all(&ledger, 24)?);
     }
     heading(&format!("master and media playlists of HLS, {TURNS} times"));
-    let (hour, day) = (spread(hours), spread(days));
+    let (hour, day) = (spread(short), spread(long));
     hour.print("1 hour", "ms");
     day.print("24 hours", "ms");
     drop(ledger);
@@ -56,8 +54,8 @@ pub(crate) fn hls() -> Result<Vec<Figure>> {
     ])
 }
 
-/// How long all playlists of so many hours take, in ms, each asked for by itself: from the ledger to its text.
-fn all(ledger: &SqliteLedger, hours: i64) -> Result<f64> {
+/// How long all playlists of `count` hours take, in ms, each asked for by itself: from the ledger to its text.
+fn all(ledger: &SqliteLedger, count: i64) -> Result<f64> {
     let track = |medium, language: Option<&str>| Track {
         medium,
         id: "1".to_owned(),
@@ -75,7 +73,7 @@ fn all(ledger: &SqliteLedger, hours: i64) -> Result<f64> {
     let began = Tick::now();
     let mut lines = 0;
     for file in 0..=4 {
-        let footage = footage(ledger, hours)?;
+        let footage = hours(ledger, count)?;
         let reel = footage.reel(&[]);
         let hls = Hls::new(&footage.clip, &reel, Gaps::Skip, Form::Whole)?;
         let text = match file {

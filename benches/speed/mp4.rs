@@ -13,7 +13,8 @@ use npvr::grid::{Cell, Grid};
 use npvr::ledger::{Claimed, Commit, Coverage, JobStats, Ledger, SqliteLedger, Stored};
 use npvr::media::{HeaderTrack, Index, IndexEntry, Init, Traits, header};
 use npvr::playback::footage;
-use npvr::playback::movie::{Gaps, plan};
+use npvr::playback::movie::plan;
+use npvr::playlist::Gaps;
 use npvr::playlist::mp4::Choice;
 use npvr::store::DiskStore;
 use npvr::time::{Range, Time};
@@ -49,7 +50,7 @@ pub(crate) fn mp4() -> Result<Vec<Figure>> {
         let ask = Ask::from(Range::new(start, Time::from_s(SINCE_S + 617 + hours * 3_600)));
         let began = Tick::now();
         let footage = footage(&ledger, NEWS, grid()?, &ask, Time::from_s(SINCE_S * 2))?;
-        let plan = plan(&ledger, NEWS, &footage, &"video=all".parse::<Choice>()?, Gaps::Skip)?;
+        let plan = plan(&ledger, NEWS, &footage, &footage.clip, &"video=all".parse::<Choice>()?, Gaps::Skip)?;
         let movie = runtime.block_on(plan.make(&store, &spool, || {}))?;
         let ms = began.elapsed().as_secs_f64() * 1_000.0;
         let off_ns = movie.presented_ns - hours * 3_600 * 1_000_000_000;

@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args, places: &Places) -> Result<Exit> {
     tell_of_open_keys(&channel);
     let base = args.base.clone().or(site.serve().public_url);
     let base = base.map(|url| Base::of_url(&url).url("")).unwrap_or_default();
-    out::data(&format!("{base}{path}?{}\n", key.query(&path, until)))?;
+    out::data(&format!("{base}{}\n", key.link(&path, until)))?;
     Ok(Exit::Well)
 }
 

@@ -19,10 +19,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::Footage;
 use super::footage::MAX_FRAGMENTS;
-use crate::clip::{Gap, Missing};
+use crate::clip::{Clip, Gap, Missing};
 use crate::error::{Error, Kind, Result};
 use crate::grid::Cell;
 use crate::ledger::Ledger;
+use crate::playlist::Gaps;
 use crate::playlist::mp4::{Choice, Film, Job, Piece};
 use crate::time::{Range, Time};
 use crate::track::Track;
@@ -33,32 +34,6 @@ pub use read::read_fragment;
 
 /// Changes with the form of the file: whoever has begun to fetch one of another form begins again.
 const FORM: &str = "npvr mp4 1";
-
-/// What becomes of what is missing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Gaps {
-    /// The file goes on with what is next.
-    #[default]
-    Skip,
-    /// It takes as long as it took: the picture stands still.
-    Mark,
-    /// There is no file.
-    Fail,
-}
-
-impl std::str::FromStr for Gaps {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "skip" => Ok(Gaps::Skip),
-            "mark" => Ok(Gaps::Mark),
-            "fail" => Ok(Gaps::Fail),
-            _ => Err(Error::new(Kind::Usage, format!("{text:?} is no way to treat gaps"))
-                .hint("use skip, mark or fail")),
-        }
-    }
-}
 
 /// A chunk that a file is made of, as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +78,8 @@ pub struct Movie {
     pieces: Vec<Piece>,
 }
 
-/// The file of a clip.
+/// The file of a clip. `whole` is the clip with all that is missing of what was asked for, also where `footage` has only the part
+/// that will stay as it is.
 ///
 /// # Errors
 /// [`Kind::Usage`] for tracks that are not there, and for too much at once; [`Kind::NotFound`] where no chosen track has media;
@@ -113,6 +89,7 @@ pub fn plan(
     ledger: &dyn Ledger,
     channel: &str,
     footage: &Footage,
+    whole: &Clip,
     choice: &Choice,
     gaps: Gaps,
 ) -> Result<Plan> {
@@ -131,7 +108,7 @@ pub fn plan(
         }
     }
     if gaps == Gaps::Fail {
-        refuse_gaps(footage, &chosen.iter().map(|row| row.track.name()).collect::<Vec<_>>())?;
+        refuse_gaps(whole, &chosen.iter().map(|row| row.track.name()).collect::<Vec<_>>())?;
     }
     let ids: Vec<u32> = chosen.iter().map(|row| row.id).collect();
     let reel = footage.reel(&ids);
@@ -156,12 +133,12 @@ pub fn plan(
 }
 
 /// Refuses a clip of which something is missing of these tracks.
-fn refuse_gaps(footage: &Footage, names: &[String]) -> Result<()> {
+fn refuse_gaps(whole: &Clip, names: &[String]) -> Result<()> {
     let counts = |gap: &&Gap| match &gap.what {
         Missing::Track(name) => names.contains(name),
         _ => true,
     };
-    let missing: Vec<String> = footage.clip.gaps().filter(counts).map(|gap| gap.range.to_string()).collect();
+    let missing: Vec<String> = whole.gaps().filter(counts).map(|gap| gap.range.to_string()).collect();
     let Some(first) = missing.first() else { return Ok(()) };
     let more = if missing.len() > 1 { format!(", and {} more", missing.len() - 1) } else { String::new() };
     Err(Error::new(Kind::Busy, format!("{first} is missing{more}")).hint("gaps=skip leaves it out"))

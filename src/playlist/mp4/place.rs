@@ -50,19 +50,28 @@ fn common_divisor(a: u64, b: u64) -> u64 {
 }
 
 /// The places of all runs. A run that begins with nothing, or ends so, in all of its tracks, is that much shorter.
-pub(super) fn places(clip: &Clip, reel: &Reel, movie: Timescale, keeps_gaps: bool) -> Vec<Place> {
+///
+/// They begin and end on ticks of the track `lead`, so that it is cut exactly; of another one, a player that plays by its own
+/// ticks may begin one more sample in the last fraction of a tick.
+pub(super) fn places(
+    clip: &Clip,
+    reel: &Reel,
+    lead: Option<u32>,
+    movie: Timescale,
+    keeps_gaps: bool,
+) -> Vec<Place> {
     // In nanoseconds first: so nothing drifts, however many runs there are.
     let mut at_ns: i64 = 0;
     let mut runs = reel.runs.iter();
     let mut places = Vec::with_capacity(reel.runs.len());
     for part in &clip.parts {
         for run in runs.by_ref().take(part.runs.len()) {
-            let range = if keeps_gaps { run.range } else { with_media(run) };
+            let range = on_ticks(if keeps_gaps { run.range } else { with_media(run) }, run, lead);
             let length_ns = range.end.signed_ns_since(range.start).max(0);
             let start_ns =
                 if keeps_gaps { at_ns + range.start.signed_ns_since(part.asked.start) } else { at_ns };
-            let (start, end) = (ticks(start_ns, movie), ticks(start_ns + length_ns, movie));
-            places.push(Place { range, start, length: end - start });
+            let (start, length) = (ticks(start_ns, movie), ticks(length_ns, movie));
+            places.push(Place { range, start, length });
             if !keeps_gaps {
                 at_ns += length_ns;
             }
@@ -76,6 +85,13 @@ pub(super) fn places(clip: &Clip, reel: &Reel, movie: Timescale, keeps_gaps: boo
 
 fn ticks(ns: i64, movie: Timescale) -> u64 {
     movie.ticks_nearest(i128::from(ns)).unsigned_abs()
+}
+
+/// From the first tick of a track to the last.
+fn on_ticks(range: Range, run: &ReelRun, track: Option<u32>) -> Range {
+    let Some(track) = track.and_then(|id| run.track(id)) else { return range };
+    let at = |time| MediaTime::first_at_or_after(time, track.timescale).instant();
+    Range::new(at(range.start), at(range.end))
 }
 
 /// What of a run some track has media of, at its ends.
