@@ -4,7 +4,7 @@
 //! same run; medians are compared. Beside the ratios stand limits in seconds, which no other program gives a measure
 //! for. Each line says whether its limit is met; the exit code is 1 if one is not.
 //!
-//! Names after `--` choose among `bytes`, `capture`, `check`, `claim`, `overview`, `plan`, `prune`, `reel`, `serve`, `start` and `upload`; all
+//! Names after `--` choose among `bytes`, `capture`, `check`, `claim`, `mp4`, `overview`, `plan`, `prune`, `reel`, `serve`, `start` and `upload`; all
 //! by default. Needs nginx, curl, ffmpeg, wrk and aws (`pip install awscli`). What it makes (200 MB of media, and 1 GB of
 //! anything, once) is under `target/speed`.
 
@@ -16,6 +16,7 @@ mod capture;
 mod cost;
 mod ledger;
 mod media;
+mod mp4;
 mod overview;
 mod reel;
 mod serve;
@@ -72,7 +73,7 @@ fn main() -> ExitCode {
 
 /// Runs what was asked for; true if all of it keeps its limits.
 fn run(names: &[String]) -> Result<bool> {
-    let parts: [(&str, Part); 11] = [
+    let parts: [(&str, Part); 12] = [
         ("start", small::start),
         ("plan", small::plan_a_week),
         ("prune", archive::plan_of_a_prune),
@@ -80,6 +81,7 @@ fn run(names: &[String]) -> Result<bool> {
         ("claim", ledger::claim),
         ("overview", overview::overview),
         ("reel", reel::reel),
+        ("mp4", mp4::mp4),
         ("serve", serve::serve),
         ("bytes", bytes::bytes),
         ("capture", capture::capture),
@@ -87,7 +89,7 @@ fn run(names: &[String]) -> Result<bool> {
     ];
     if let Some(unknown) = names.iter().find(|n| parts.iter().all(|(name, _)| name != n)) {
         return Err(format!(
-            "no part is called {unknown}: there are start, plan, prune, check, claim, overview, reel, serve, bytes, capture and upload"
+            "no part is called {unknown}: there are start, plan, prune, check, claim, overview, reel, mp4, serve, bytes, capture and upload"
         )
         .into());
     }

@@ -98,8 +98,7 @@ pub fn cut(asked: Range, shelf: &[Shelved], lacks: &[Lack], grid: Grid, now: Tim
     let runs = runs(asked, &pieces(shelf, lacks));
     let played: Ranges = runs.iter().map(|run| run.range).collect();
     let nothing = played.missing_in(asked);
-    let settled = shelf.iter().filter(|s| s.stored || s.settled).map(|s| s.cell.end()).max();
-    let expected_from = grid.cell_at(now.minus(SOON)).start().max(settled.unwrap_or(Time::EPOCH));
+    let expected_from = expected_from(shelf, grid, now);
     let mut gaps: Vec<Gap> = nothing.as_slice().iter().flat_map(|r| told(*r, expected_from)).collect();
     gaps.extend(track_gaps(asked, &runs, &nothing, lacks));
     gaps.sort_by(|a, b| (a.range.start, &a.what).cmp(&(b.range.start, &b.what)));
@@ -107,6 +106,12 @@ pub fn cut(asked: Range, shelf: &[Shelved], lacks: &[Lack], grid: Grid, now: Tim
     let coming = coming.map(|s| s.cell.start()).min().unwrap_or(Time::MAX);
     let settled_until = asked.end.min(expected_from).min(coming).max(asked.start);
     Part { asked, runs, gaps, closed: is_closed(asked, shelf, now), settled_until }
+}
+
+/// From when on what is not there is only not there yet.
+fn expected_from(shelf: &[Shelved], grid: Grid, now: Time) -> Time {
+    let settled = shelf.iter().filter(|s| s.stored || s.settled).map(|s| s.cell.end()).max();
+    grid.cell_at(now.minus(SOON)).start().max(settled.unwrap_or(Time::EPOCH))
 }
 
 /// The stretches of all stored chunks, by start.

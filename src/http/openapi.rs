@@ -67,6 +67,7 @@ const PATH: &str = "/api/openapi.json";
         chunk::chunk,
         playback::dash::dash,
         playback::dash::segment,
+        playback::flussonic::recording_status,
         playback::hls::playlist,
         playback::hls::nothing,
         playback::init::init,

@@ -99,6 +99,13 @@ impl Track {
         (last + self.frame() - first) * rate / self.timescale
     }
 
+    /// How many frames begin before that.
+    pub(crate) fn before(&self, at: Time) -> usize {
+        let timescale = Timescale::new(self.timescale.try_into().unwrap()).unwrap();
+        let end = MediaTime::first_at_or_after(at, timescale).ticks;
+        self.packets.iter().filter(|dts| **dts < end).count()
+    }
+
     /// When its last frame ends.
     pub(crate) fn end(&self) -> Time {
         let last = self.packets[self.packets.len() - 1] + self.frame();

@@ -84,6 +84,35 @@ fn ffmpegs_own_window_of_ten_seconds_fills_chunks_that_are_twice_as_long() {
     is_archived_without_a_hole("short", &Decoder::clear());
 }
 
+/// A clip of all that is archived decodes, with its key if it has one, and has just the frames of the best pictures.
+fn is_clipped_whole(channel: &str, decoder: &Decoder) {
+    let (archived, tracks) = decoded(channel, decoder);
+    let clip = recording().clip(channel, &archived);
+    decoder.decodes(&clip);
+    let of_clip = decoder.packets(&clip);
+    // The last segment reaches into a cell of which nothing is stored, and is not played there.
+    let there = |track: &Track| track.before(archived.end());
+    let best = tracks.iter().find(|track| track.is_video()).map(there);
+    assert_eq!(of_clip.iter().find(|track| track.is_video()).map(|track| track.decoded), best);
+    let sound = |tracks: &[Track], frames: &dyn Fn(&Track) -> usize| -> usize {
+        tracks.iter().filter(|track| !track.is_video()).map(frames).sum()
+    };
+    let (got, expected) = (sound(&of_clip, &|track| track.decoded), sound(&tracks, &there));
+    assert!(got.abs_diff(expected) <= 2, "{got} frames of sound in place of {expected}");
+}
+
+#[test]
+fn clips_of_real_encoders_have_every_frame() {
+    is_clipped_whole("discont", &Decoder::clear());
+    is_clipped_whole("plain", &Decoder::clear());
+    is_clipped_whole("clear", &Decoder::clear());
+}
+
+#[test]
+fn a_clip_of_an_encrypted_channel_decodes_with_its_key() {
+    is_clipped_whole("cbcs", &Decoder::with_key());
+}
+
 #[test]
 fn shaka_packager_is_archived_without_a_hole() {
     is_archived_without_a_hole("clear", &Decoder::clear());

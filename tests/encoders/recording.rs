@@ -27,6 +27,8 @@ const RESTARTED_AFTER: Duration = Duration::from_secs(29);
 const EVERY: Duration = Duration::from_secs(2);
 /// Nothing here takes longer than the encoders and this.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// More than a segment.
+const EARLIER: Duration = Duration::from_secs(10);
 
 /// A channel: its name, the length of its chunks, and what feeds it.
 type Channel = (&'static str, &'static str, Encoder);
@@ -149,6 +151,17 @@ impl Recording {
         let mut command = Command::new(env!("CARGO_BIN_EXE_npvr"));
         command.args(args).arg("--config").arg(self.folder.join("config")).arg("--state").arg(self.state());
         command.env_remove("NPVR_CONFIG").env_remove("NPVR_STATE").output().unwrap()
+    }
+
+    /// All of a channel as one MP4 file.
+    pub(crate) fn clip(&self, channel: &str, archived: &Archived) -> PathBuf {
+        // The first chunk has what its cell holds, also of before the archive was begun.
+        let range = Range::new(archived.since.minus(EARLIER), archived.end()).to_string();
+        let path = self.folder.join(format!("{channel}-clip.mp4"));
+        let made = self.npvr(&["clip", channel, &range, "-o", path.to_str().unwrap(), "--force"]);
+        // 3: something is missing, at the beginning or at the end.
+        assert!(matches!(made.status.code(), Some(0 | 3)), "{made:?}");
+        path
     }
 
     /// What is archived of a channel.

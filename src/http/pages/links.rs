@@ -4,7 +4,8 @@ use super::frame::Frame;
 use crate::time::Range;
 
 /// What a link is for, and its path: `{name}` is the channel, `{start}` and `{end}` the range.
-const LINKS: [(&str, &str, &str); 3] = [
+const LINKS: [(&str, &str, &str); 4] = [
+    ("MP4", "/mp4/{name}/{start}--{end}.mp4?download=1", "one file, cut to the frame"),
     ("SMIL", "/smil/{name}/{start}--{end}.smil", "a playlist for Unified Remix"),
     ("ISM", "/ism/{name}/{start}--{end}.ism", "a server manifest for Unified Origin"),
     ("Chunks", "/api/v1/channels/{name}/chunks?from={start}&to={end}", "keys, sizes and checksums, as JSON"),

@@ -131,7 +131,8 @@ fn written(app: &App, scene: &Scene, request: &Request, gaps: Gaps, depth: usize
         clip: &footage.clip,
         reel: &reel,
         tracks: &tracks,
-        naming: if is_list { Naming::List } else { Naming::Template(&template) },
+        naming: if is_list { Naming::List } else { Naming::Template },
+        template: &template,
         keeps_gaps: gaps == Gaps::Mark,
         growth,
     };

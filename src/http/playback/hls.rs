@@ -146,11 +146,11 @@ impl Stage {
     }
 
     fn answer(&self, text: Option<String>, lacking: &str) -> Result<Answer, Refusal> {
-        let Scene { channel, ask, footage, .. } = &self.scene;
+        let Scene { channel, ask, .. } = &self.scene;
         let text = text.ok_or_else(|| {
             Error::new(Kind::NotFound, format!("channel {}: {lacking} in {ask}", channel.name))
         })?;
-        let answer = with_facts(Answer::bytes(TYPE, text).tagged(), &footage.clip);
+        let answer = with_facts(Answer::bytes(TYPE, text).tagged(), self.scene.whole());
         Ok(match self.form {
             Form::Growing => answer.with_header(CACHE_CONTROL, format!("max-age={GROWING_S}")),
             Form::Whole | Form::Grown => answer,

@@ -4,6 +4,7 @@
 //! [`Places`]: chunks where the channel says that they are, all else here.
 
 pub(super) mod dash;
+pub(super) mod flussonic;
 pub(super) mod frame;
 mod headers;
 pub(super) mod hls;
@@ -27,6 +28,7 @@ use super::Routes;
 /// The routes of this folder.
 pub(super) fn routes(to: &mut Routes) {
     dash::routes(to);
+    flussonic::routes(to);
     hls::routes(to);
     init::routes(to);
     short::routes(to);

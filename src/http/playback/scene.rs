@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::channel::Channel;
-use crate::clip::{Ask, Ending};
+use crate::clip::{Ask, Clip, Ending};
 use crate::error::{Error, Kind, Result};
 use crate::http::clip::{is_there, may_be_there};
 use crate::http::{App, Refusal};
@@ -27,10 +27,19 @@ pub(super) struct Scene {
     /// The ranges as the parts of a playlist are asked for: `START--` for one that goes on, and one up to now has the end that
     /// it has for now, so that all parts end alike.
     pub(super) ranges: String,
-    /// The clip, and the indexes of its chunks.
+    /// The clip, and the indexes of its chunks. Of what grows it has what is going to stay as it is.
     pub(super) footage: Footage,
     /// True if there will be more of it.
     pub(super) grows: bool,
+    /// Of what grows: the clip with all that is there, and all that is not.
+    whole: Option<Clip>,
+}
+
+impl Scene {
+    /// All that is there of what was asked for, and all that is missing.
+    pub(super) fn whole(&self) -> &Clip {
+        self.whole.as_ref().unwrap_or(&self.footage.clip)
+    }
 }
 
 /// What is asked for by `ranges`: `START--END`, several with commas between, `START--`, or `START--now`.
@@ -41,31 +50,30 @@ pub(super) async fn scene(app: &App, name: &str, ranges: &str) -> Result<Scene, 
     let (channel, now) = (app.channel(name)?, app.now());
     let (mut ask, ending) = Ask::read(ranges, now)?;
     may_be_there(&channel, &ask, now)?;
-    let mut footage = footage(app, &channel, &ask, now).await?;
-    is_there(&channel, &ask, &footage.clip)?;
-    let last = footage.clip.runs().last().map(|run| run.range.end);
+    let clip = playback::clip(app.place.ledger.as_ref(), name, channel.grid, &ask, now)?;
+    is_there(&channel, &ask, &clip)?;
     let start = ask.ranges().first().map(|range| range.start);
-    let mut grows = ending == Ending::Open || footage.clip.grows();
-    match (ending, start.zip(last)) {
+    let last = clip.runs().last().map(|run| run.range.end);
+    let mut grows = ending == Ending::Open || clip.grows();
+    let shown = match (ending, start.zip(last)) {
         // Up to now is up to what is stored by now.
         (Ending::Now, Some((start, last))) => {
             ask = Ask::from(Range::new(start, last));
-            footage = self::footage(app, &channel, &ask, now).await?;
             grows = false;
+            ask.clone()
         }
         // What is still to come is put behind what is there, and never in between: until it has come, nothing behind it is shown.
-        _ if footage.clip.grows() => {
-            let settled = footage.clip.settled().ok_or_else(|| not_yet(&channel, &ask))?;
-            footage = self::footage(app, &channel, &settled, now).await?;
-            is_there(&channel, &ask, &footage.clip).map_err(|_| not_yet(&channel, &ask))?;
-        }
-        _ => {}
-    }
+        _ if clip.grows() => clip.settled().ok_or_else(|| not_yet(&channel, &ask))?,
+        _ => ask.clone(),
+    };
+    let footage = footage(app, &channel, &shown, now).await?;
+    is_there(&channel, &ask, &footage.clip).map_err(|_| not_yet(&channel, &ask))?;
     let ranges = match (ending, start) {
         (Ending::Open, Some(start)) => format!("{start}--"),
         _ => ask.to_string(),
     };
-    Ok(Scene { channel, ask, ranges, footage, grows })
+    let whole = grows.then_some(clip);
+    Ok(Scene { channel, ask, ranges, footage, grows, whole })
 }
 
 fn not_yet(channel: &Channel, ask: &Ask) -> Error {

@@ -1,10 +1,10 @@
-//! Short addresses: `/NAME/RANGES.m3u8` and `/NAME/RANGES.mpd`, the form by its ending.
+//! Short addresses: `/NAME/RANGES.m3u8` and `/NAME/RANGES.mpd`, the form by its ending; and those of Flussonic.
 
 use std::sync::Arc;
 
 use http::Method;
 
-use super::{dash, hls};
+use super::{dash, flussonic, hls};
 use crate::error::{Error, Kind};
 use crate::http::{Access, Answer, App, Refusal, Request, Routes, Style};
 
@@ -20,7 +20,8 @@ pub(super) fn routes(to: &mut Routes) {
     params(
         ("name" = String, Path, description = "Channel"),
         ("file" = String, Path, description = "`RANGES.m3u8`: as `/hls/NAME/RANGES/master.m3u8`; `RANGES.mpd`: as \
-            `/dash/NAME/RANGES.mpd`", example = "2019-07-08T06:00:00Z--2019-07-08T06:04:30Z.m3u8"),
+            `/dash/NAME/RANGES.mpd`; `archive-UTC-SECONDS.m3u8`, `archive-UTC-now.m3u8`, `timeshift_abs-UTC.m3u8`: as Flussonic \
+            has them", example = "2019-07-08T06:00:00Z--2019-07-08T06:04:30Z.m3u8"),
         ("gaps" = Option<String>, Query, description = "As there"),
     ),
     responses(
@@ -29,7 +30,10 @@ pub(super) fn routes(to: &mut Routes) {
     ))]
 pub(in crate::http) async fn short(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     match request.param("file").rsplit_once('.') {
-        Some((ranges, "m3u8")) => hls::master(&app, &request, ranges, DEPTH).await,
+        Some((stem, "m3u8")) => {
+            let ranges = flussonic::ranges(stem, app.now());
+            hls::master(&app, &request, ranges.as_deref().unwrap_or(stem), DEPTH).await
+        }
         Some((ranges, "mpd")) => dash::answer(&app, &request, ranges, DEPTH).await,
         _ => Err(Error::new(Kind::NotFound, "there is nothing at this path").into()),
     }

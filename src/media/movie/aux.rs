@@ -46,8 +46,7 @@ pub fn read_aux(moof: &[u8], file_track_id: u32) -> Result<Option<Aux>> {
         if child.kind.0 == *b"senc" || is_piff {
             let mut fields = child.fields();
             fields.skip(if is_piff { PIFF_SENC.len() } else { 0 })?;
-            let aux = split(child, fields, told_sizes(traf)?);
-            return aux.map(Some).context("auxiliary data");
+            return split(child, fields, told_sizes(traf)?).context("auxiliary data");
         }
     }
     Ok(None)
@@ -89,15 +88,19 @@ fn told_sizes<'a>(traf: Boxed<'a>) -> Result<Option<Told<'a>>> {
 }
 
 /// Finds where the part of each sample ends.
-fn split(senc: Boxed<'_>, mut fields: Fields<'_>, told: Option<Told<'_>>) -> Result<Aux> {
+fn split(senc: Boxed<'_>, mut fields: Fields<'_>, told: Option<Told<'_>>) -> Result<Option<Aux>> {
     let (_, flags) = fields.version_flags()?;
     if flags & 1 != 0 {
         return Err(senc.error("says by itself how it is encrypted, which is not supported"));
     }
     let count = usize::try_from(fields.u32()?).unwrap_or(usize::MAX);
     let data = fields.rest();
+    // Where all of each sample is encrypted, with one vector for all, there is nothing to say.
+    if data.is_empty() {
+        return Ok(None);
+    }
     let fits = |sizes: &[u8]| sizes.iter().map(|size| usize::from(*size)).sum::<usize>() == data.len();
-    // Each has at least a byte, or the box says nothing.
+    // Each has at least a byte.
     if count > data.len() {
         return Err(senc.error(format_args!("claims {count} samples and has no room for them")));
     }
@@ -109,7 +112,7 @@ fn split(senc: Boxed<'_>, mut fields: Fields<'_>, told: Option<Told<'_>>) -> Res
     let found = told.filter(|sizes| fits(sizes));
     let found = found.or_else(|| [8, 16, 0].into_iter().find_map(|iv| walk(flags, iv, count, data)));
     let sizes = found.ok_or_else(|| senc.error("cannot be split into samples"))?;
-    Ok(Aux { flags, sizes, data: data.to_vec() })
+    Ok(Some(Aux { flags, sizes, data: data.to_vec() }))
 }
 
 /// The sizes, if vectors are `iv` bytes long; `None` if they cannot be.
@@ -126,4 +129,69 @@ fn walk(flags: u32, iv: usize, count: usize, data: &[u8]) -> Option<Vec<u8>> {
         sizes.push(u8::try_from(size).ok()?);
     }
     rest.is_empty().then_some(sizes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::boxes::put_box;
+
+    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_box(&mut out, kind, |out| {
+            out.extend(body);
+            Ok(())
+        })
+        .unwrap();
+        out
+    }
+
+    /// A `moof` of track 3 with these boxes in its `traf`.
+    fn moof(boxes: &[Vec<u8>]) -> Vec<u8> {
+        let tfhd = boxed(b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 3]);
+        boxed(b"moof", &boxed(b"traf", &[tfhd, boxes.concat()].concat()))
+    }
+
+    /// Three samples with vectors of eight bytes; the second has one subsample, the third has two.
+    fn senc() -> Vec<u8> {
+        let mut body = vec![0, 0, 0, 2, 0, 0, 0, 3];
+        for subsamples in 0..3_u8 {
+            body.extend([subsamples; 8]);
+            body.extend([0, subsamples]);
+            body.extend(vec![9; usize::from(subsamples) * SUBSAMPLE_BYTES]);
+        }
+        body
+    }
+
+    #[test]
+    fn each_sample_gets_its_part_whether_sizes_are_told_or_not() {
+        let expected = Aux { flags: 2, sizes: vec![10, 16, 22], data: senc()[8..].to_vec() };
+        let told = boxed(b"saiz", &[0, 0, 0, 0, 0, 0, 0, 0, 3, 10, 16, 22]);
+        let wrong = boxed(b"saiz", &[0, 0, 0, 0, 0, 0, 0, 0, 3, 10, 16, 21]);
+        let piff = boxed(b"uuid", &[&PIFF_SENC[..], &senc()].concat());
+        let senc = boxed(b"senc", &senc());
+        for boxes in [vec![senc.clone()], vec![told, senc.clone()], vec![wrong, senc.clone()], vec![piff]] {
+            assert_eq!(read_aux(&moof(&boxes), 3).unwrap().as_ref(), Some(&expected));
+        }
+        assert_eq!(read_aux(&moof(&[senc]), 4).unwrap(), None, "another track");
+        assert_eq!(expected.only(1), Aux { flags: 2, sizes: vec![16], data: expected.data[10..26].to_vec() });
+    }
+
+    #[test]
+    fn one_vector_for_all_leaves_nothing_to_carry() {
+        let senc = boxed(b"senc", &[0, 0, 0, 0, 0, 0, 0, 95]);
+        assert_eq!(read_aux(&moof(&[senc]), 3).unwrap(), None);
+        assert_eq!(read_aux(&moof(&[]), 3).unwrap(), None);
+    }
+
+    #[test]
+    fn what_claims_more_than_it_has_is_refused() {
+        for body in [
+            &[0, 0, 0, 2, 255, 255, 255, 255, 1][..],
+            &[0, 0, 0, 2, 0, 0, 0, 1, 1, 2, 3],
+            &[0, 0, 0, 1, 0, 0],
+        ] {
+            assert!(read_aux(&moof(&[boxed(b"senc", body)]), 3).is_err(), "{body:?}");
+        }
+    }
 }

@@ -195,3 +195,59 @@ impl OfKind {
         u32::try_from(at + 1).unwrap_or(u32::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_box(&mut out, kind, |out| {
+            out.extend(body);
+            Ok(())
+        })
+        .unwrap();
+        out
+    }
+
+    fn words(words: &[u32]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_be_bytes()).collect()
+    }
+
+    /// A fragment of one track whose samples have these groups: how many, and the number of their description.
+    fn moof(kind: &[u8; 4], descriptions: &[u32], runs: &[(u32, u32)]) -> Vec<u8> {
+        let tfhd = boxed(b"tfhd", &words(&[0, 1]));
+        let count = u32::try_from(descriptions.len()).unwrap();
+        let sgpd = [words(&[0x0100_0000]), kind.to_vec(), words(&[4, count]), words(descriptions)].concat();
+        let count = u32::try_from(runs.len()).unwrap();
+        let runs: Vec<u8> = runs.iter().flat_map(|(samples, n)| words(&[*samples, *n])).collect();
+        let sbgp = [words(&[0]), kind.to_vec(), words(&[count]), runs].concat();
+        boxed(b"moof", &boxed(b"traf", &[tfhd, boxed(b"sgpd", &sgpd), boxed(b"sbgp", &sbgp)].concat()))
+    }
+
+    #[test]
+    fn a_description_that_fragments_share_stands_once_in_the_file() {
+        let one = moof(b"seig", &[7, 8], &[(2, 0x1_0001), (3, 0x1_0002)]);
+        let other = moof(b"seig", &[8, 9], &[(1, 0x1_0001), (2, 0), (5, 0x1_0002)]);
+        let mut groups = Groups::default();
+        groups.push(&read_groups(&one, 1).unwrap(), 0, 5);
+        groups.push(&[], 5, 4);
+        // The last samples are not played.
+        groups.push(&read_groups(&other, 1).unwrap(), 9, 6);
+        let of_kind = &groups.0[b"seig"];
+        assert_eq!(of_kind.descriptions, [words(&[7]), words(&[8]), words(&[9])]);
+        assert_eq!(of_kind.runs, [(2, 1), (3, 2), (4, 0), (1, 2), (2, 0), (3, 3)]);
+        let mut out = Vec::new();
+        groups.write(&mut out).unwrap();
+        let sgpd: mp4_atom::Sgpd = mp4_atom::Decode::decode(&mut out.as_slice()).unwrap();
+        assert_eq!(sgpd.entries.len(), 3, "{sgpd:?}");
+    }
+
+    #[test]
+    fn samples_whose_key_nobody_says_are_refused_and_others_go_without() {
+        let far = moof(b"seig", &[7], &[(5, 1)]);
+        assert_eq!(read_groups(&far, 1).unwrap_err().kind(), Kind::Unsupported);
+        assert_eq!(read_groups(&moof(b"roll", &[7], &[(5, 1)]), 1).unwrap(), []);
+        assert_eq!(read_groups(&far, 2).unwrap(), [], "another track");
+    }
+}

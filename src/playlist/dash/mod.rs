@@ -31,7 +31,9 @@ pub struct Show<'a> {
     /// The tracks, by id. One that is not here is not shown.
     pub tracks: &'a [Shown<'a>],
     /// How segments are named.
-    pub naming: Naming<'a>,
+    pub naming: Naming,
+    /// The address of segments that npvr answers for, with `$RepresentationID$` and `$Time$` in it.
+    pub template: &'a str,
     /// True if a gap takes as long to play as it lasted, so that time in the player is time on the wall; false if what is behind
     /// it follows at once.
     pub keeps_gaps: bool,
@@ -52,10 +54,11 @@ pub struct Shown<'a> {
 
 /// How segments are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Naming<'a> {
-    /// By a template: the address of `$RepresentationID$/$Time$.m4s`.
-    Template(&'a str),
-    /// Each by its bytes in a chunk.
+pub enum Naming {
+    /// By [`Show::template`].
+    Template,
+    /// Each by its bytes in a chunk. That goes by one duration for all, so what is uneven, has a hole, or goes on is named by the
+    /// template all the same.
     List,
 }
 

@@ -1,16 +1,24 @@
-//! From the runs of a reel to periods. Within a period each track has one init segment, as DASH has it.
+//! From the runs of a reel to periods. Within a period each track has one init segment, as DASH has it, and no hole: where a
+//! track of pictures or sound has one, it is not there for a period, and players take another one meanwhile. In a period with a
+//! hole they jump over what the other tracks have (Shaka), or stand still (dash.js). What no track of sound has is left out like
+//! any gap: of a period that lacks sound where others have some, Shaka makes that none has, and dash.js stands still. Likewise
+//! pictures. All of that was seen with Shaka 5.2 and dash.js 5.2.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::clip::{Clip, Reel, ReelRun, Span};
+use super::Show;
+use crate::clip::{ReelRun, ReelTrack, Span};
 use crate::media::IndexEntry;
 use crate::time::{MediaTime, Range, Time, Timescale};
+use crate::track::Medium;
 
 /// A stretch that is played without a break, and in which no track changes its init segment.
 #[derive(Debug)]
 pub(super) struct Period<'a> {
     /// From its first instant to its last.
     pub(super) range: Range,
+    /// When it begins in the presentation.
+    pub(super) start: Duration,
     /// By id.
     pub(super) tracks: Vec<PeriodTrack<'a>>,
 }
@@ -46,30 +54,39 @@ impl<'a> PeriodTrack<'a> {
 }
 
 impl Piece<'_> {
-    fn start_ticks(&self) -> i64 {
-        self.fragments.first().map_or(0, |first| self.span.presented(first))
+    fn starts(&self, timescale: Timescale) -> Time {
+        MediaTime::new(self.span.start_ticks(), timescale).instant()
     }
 
-    fn end_ticks(&self) -> i64 {
-        let end = |last| self.span.presented(last).saturating_add(i64::from(last.duration_ticks));
-        self.fragments.last().map_or(0, end)
+    fn ends(&self, timescale: Timescale) -> Time {
+        MediaTime::new(self.span.end_ticks(), timescale).instant()
     }
 }
 
-/// The periods of a clip, in the order in which they are played; with `keeps_gaps` a gap within a part does not end one.
-pub(super) fn periods<'a>(clip: &Clip, reel: &'a Reel<'a>, keeps_gaps: bool) -> Vec<Period<'a>> {
+/// The periods of a clip, in the order in which they are played. With `keeps_gaps` one begins in the presentation as long after
+/// the one before as it did on the wall; ranges that were asked for follow each other at once in any case.
+pub(super) fn periods<'a>(show: &Show<'a>) -> Vec<Period<'a>> {
+    let Show { clip, reel, keeps_gaps, .. } = *show;
     let mut rest = reel.runs.as_slice();
-    let mut all = Vec::new();
+    let (mut all, mut start) = (Vec::new(), Duration::ZERO);
     for part in &clip.parts {
         let (of_part, others) = rest.split_at(part.runs.len().min(rest.len()));
         rest = others;
-        let at_once = if keeps_gaps { of_part.len().max(1) } else { 1 };
-        of_part.chunks(at_once).for_each(|runs| all.extend(Stretch::of(runs).periods()));
+        let mut before: Option<Time> = None;
+        for mut period in of_part.iter().flat_map(|run| Stretch::of(run, show).periods()) {
+            if let Some(before) = before.filter(|_| keeps_gaps) {
+                start = start.saturating_add(period.range.start.since(before));
+            }
+            period.start = start;
+            start = start.saturating_add(period.range.duration());
+            before = Some(period.range.end);
+            all.push(period);
+        }
     }
     all
 }
 
-/// What one init segment is enough for, of a track.
+/// What one init segment is enough for, of a track, without a hole.
 struct Group<'a> {
     /// The period with which it begins, and the one before which it ends.
     from: usize,
@@ -77,66 +94,108 @@ struct Group<'a> {
     pieces: Vec<Piece<'a>>,
 }
 
-/// Runs that are played as one.
+/// A run, its tracks in pieces.
 struct Stretch<'a> {
     range: Range,
-    tracks: BTreeMap<u32, (Timescale, Vec<Piece<'a>>)>,
+    tracks: Vec<Line<'a>>,
+}
+
+/// A track of a run.
+struct Line<'a> {
+    id: u32,
+    timescale: Timescale,
+    medium: Medium,
+    pieces: Vec<Piece<'a>>,
+}
+
+impl<'a> Line<'a> {
+    /// True if the second of two pieces that follow one another cannot be in a period with the first.
+    fn breaks(&self, pair: (&Piece<'a>, &Piece<'a>)) -> bool {
+        !is_same_init(pair.0.span, pair.1.span)
+            || (self.medium != Medium::Text && pair.1.span.joint.hole_ticks > 0)
+    }
+
+    fn longest_fragment_ns(&self) -> i64 {
+        let all = self.pieces.iter().flat_map(|piece| piece.fragments);
+        self.timescale.ns(all.map(|fragment| i64::from(fragment.duration_ticks)).max().unwrap_or(0))
+    }
+
+    /// Its pieces by where it breaks, each group with the periods that it is in.
+    fn groups(&self, cuts: &[Time], near: i64) -> Vec<Group<'a>> {
+        let mut all: Vec<Group<'a>> = Vec::new();
+        // The cut that was made for an instant is no further away than that.
+        let periods_before = |at: Time| cuts.partition_point(|cut| cut.signed_ns_since(at) < near);
+        for piece in &self.pieces {
+            let mut from = 0;
+            if let Some((group, last)) = all.last_mut().and_then(|g| g.pieces.last().copied().map(|l| (g, l)))
+            {
+                if !self.breaks((&last, piece)) {
+                    group.pieces.push(*piece);
+                    continue;
+                }
+                from = periods_before(piece.starts(self.timescale));
+                group.until = match piece.span.joint.hole_ticks {
+                    0 => from,
+                    _ => periods_before(last.ends(self.timescale)),
+                };
+            }
+            all.push(Group { from, until: cuts.len() + 1, pieces: vec![*piece] });
+        }
+        all
+    }
 }
 
 impl<'a> Stretch<'a> {
-    fn of(runs: &'a [ReelRun<'a>]) -> Stretch<'a> {
-        let start = runs.first().map_or(Time::EPOCH, |run| run.range.start);
-        let range = Range::new(start, runs.last().map_or(start, |run| run.range.end));
-        let mut tracks: BTreeMap<u32, (Timescale, Vec<Piece<'a>>)> = BTreeMap::new();
-        for track in runs.iter().flat_map(|run| &run.tracks) {
-            let (timescale, pieces) = tracks.entry(track.id).or_insert((track.timescale, Vec::new()));
-            if *timescale != track.timescale {
-                continue;
-            }
-            for span in &track.spans {
-                // What leads to the in point of a later run may be there already.
-                let ends = pieces.last().map_or(i64::MIN, Piece::end_ticks);
-                let new = span.fragments.partition_point(|fragment| span.presented(fragment) < ends);
-                let fragments = if pieces.is_empty() { span.fragments } else { &span.fragments[new..] };
-                if !fragments.is_empty() {
-                    pieces.push(Piece { span, fragments });
-                }
-            }
-        }
-        Stretch { range, tracks }
+    fn of(run: &'a ReelRun<'a>, show: &Show<'a>) -> Stretch<'a> {
+        let line = |track: &'a ReelTrack<'a>| {
+            let shown = show.tracks.iter().find(|shown| shown.id == track.id)?;
+            let all = track.spans.iter().map(|span| Piece { span, fragments: span.fragments });
+            let medium = shown.track.medium;
+            Some(Line { id: track.id, timescale: track.timescale, medium, pieces: all.collect() })
+        };
+        Stretch { range: run.range, tracks: run.tracks.iter().filter_map(line).collect() }
     }
 
+    /// Its periods, as if each began the presentation. One that lacks pictures, or sound, while others have some is left out.
     fn periods(&self) -> Vec<Period<'a>> {
-        let near = self.longest_fragment_ns();
+        let near = self.tracks.iter().map(Line::longest_fragment_ns).min().unwrap_or(0) / 2;
         let cuts = self.cuts(near);
-        let groups: Vec<(u32, Timescale, Vec<Group<'a>>)> = (self.tracks.iter())
-            .map(|(id, (timescale, pieces))| (*id, *timescale, groups(pieces, *timescale, &cuts, near)))
-            .collect();
+        let groups: Vec<(&Line<'a>, Vec<Group<'a>>)> =
+            self.tracks.iter().map(|line| (line, line.groups(&cuts, near))).collect();
         let mut all = Vec::new();
         for n in 0..=cuts.len() {
-            let start = if n == 0 { self.range.start } else { cuts[n - 1] };
-            let range = Range::new(start, cuts.get(n).copied().unwrap_or(self.range.end));
-            let tracks = groups.iter().filter_map(|(id, timescale, groups)| {
+            let from = if n == 0 { self.range.start } else { cuts[n - 1] };
+            let range = Range::new(from, cuts.get(n).copied().unwrap_or(self.range.end));
+            let tracks = groups.iter().filter_map(|(line, groups)| {
                 let group = groups.iter().find(|group| (group.from..group.until).contains(&n))?;
-                of_period(*id, *timescale, group, n, range)
+                of_period(line.id, line.timescale, group, n, range)
             });
-            all.push(Period { range, tracks: tracks.collect() });
+            let tracks: Vec<PeriodTrack<'a>> = tracks.collect();
+            let has = |medium| {
+                self.tracks.iter().any(|l| l.medium == medium && tracks.iter().any(|t| t.id == l.id))
+            };
+            if self.tracks.iter().all(|line| line.medium == Medium::Text || has(line.medium))
+                && !tracks.is_empty()
+            {
+                all.push(Period { range, start: Duration::ZERO, tracks });
+            }
         }
         all
     }
 
-    /// The instants at which a track needs another init segment. Tracks change at one moment, and their fragments begin at
-    /// instants of their own: what is as near as a fragment lasts is one cut, where the first track has it.
+    /// The instants at which a track breaks. Tracks break at one moment, and their fragments begin at instants of their own: what
+    /// is near is one cut, where the first track has it.
     fn cuts(&self, near: i64) -> Vec<Time> {
         let mut found: Vec<(Time, u32)> = Vec::new();
-        for (id, (timescale, pieces)) in &self.tracks {
-            for pair in pieces.windows(2).filter(|pair| !is_same_init(pair[0].span, pair[1].span)) {
-                let at = MediaTime::new(pair[1].start_ticks(), *timescale).instant();
-                if self.range.start < at && at < self.range.end {
-                    found.push((at, *id));
+        for line in &self.tracks {
+            for pair in line.pieces.windows(2).filter(|pair| line.breaks((&pair[0], &pair[1]))) {
+                found.push((pair[1].starts(line.timescale), line.id));
+                if pair[1].span.joint.hole_ticks > 0 {
+                    found.push((pair[0].ends(line.timescale), line.id));
                 }
             }
         }
+        found.retain(|(at, _)| self.range.start < *at && *at < self.range.end);
         found.sort_unstable();
         let mut cuts: Vec<(Time, u32)> = Vec::new();
         for (at, id) in found {
@@ -151,38 +210,6 @@ impl<'a> Stretch<'a> {
         }
         cuts.into_iter().map(|(at, _)| at).collect()
     }
-
-    fn longest_fragment_ns(&self) -> i64 {
-        let of = |(timescale, pieces): &(Timescale, Vec<Piece<'_>>)| {
-            let all = pieces.iter().flat_map(|piece| piece.fragments);
-            timescale.ns(all.map(|f| i64::from(f.duration_ticks)).max().unwrap_or(0))
-        };
-        self.tracks.values().map(of).max().unwrap_or(0)
-    }
-}
-
-/// The pieces of a track by their init segments, each from the period with which it begins.
-fn groups<'a>(pieces: &[Piece<'a>], timescale: Timescale, cuts: &[Time], near: i64) -> Vec<Group<'a>> {
-    let mut all: Vec<Group<'a>> = Vec::new();
-    for piece in pieces {
-        let is_same = |group: &Group<'_>| group.pieces.iter().all(|last| is_same_init(last.span, piece.span));
-        if let Some(group) = all.last_mut().filter(|group| is_same(group)) {
-            group.pieces.push(*piece);
-            continue;
-        }
-        let at = MediaTime::new(piece.start_ticks(), timescale).instant();
-        // The cut that was made for it lies no further away than a fragment lasts.
-        let from = match all.last_mut() {
-            None => 0,
-            Some(before) => {
-                let from = cuts.partition_point(|cut| cut.signed_ns_since(at) < near);
-                before.until = from;
-                from
-            }
-        };
-        all.push(Group { from, until: cuts.len() + 1, pieces: vec![*piece] });
-    }
-    all
 }
 
 /// What the `n`th period has of a track.

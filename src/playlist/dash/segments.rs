@@ -20,9 +20,13 @@ impl Writer<'_> {
         let init = self.addresses.init(span.cell, span.file_track_id);
         let init = escape(init.as_str());
         let (timescale, start) = (track.timescale.get(), track.start_ticks);
-        match self.show.naming {
-            Naming::Template(media) => {
-                let media = escape(media);
+        let constant = match self.show.naming {
+            Naming::List => constant_duration(track).filter(|_| self.show.growth.is_none()),
+            Naming::Template => None,
+        };
+        match constant {
+            None => {
+                let media = escape(self.show.template);
                 write!(
                     self.out,
                     "        <SegmentTemplate timescale=\"{timescale}\" presentationTimeOffset=\"{start}\" \
@@ -31,19 +35,12 @@ impl Writer<'_> {
                 self.timeline(track)?;
                 self.out.push_str("        </SegmentTemplate>\n");
             }
-            Naming::List => {
-                write!(
+            Some(ticks) => {
+                writeln!(
                     self.out,
-                    "        <SegmentList timescale=\"{timescale}\" presentationTimeOffset=\"{start}\""
+                    "        <SegmentList timescale=\"{timescale}\" presentationTimeOffset=\"{start}\" duration=\"{ticks}\">\n          \
+                     <Initialization sourceURL=\"{init}\"/>"
                 )?;
-                let constant = constant_duration(track).filter(|_| self.show.growth.is_none());
-                if let Some(ticks) = constant {
-                    write!(self.out, " duration=\"{ticks}\"")?;
-                }
-                write!(self.out, ">\n          <Initialization sourceURL=\"{init}\"/>\n")?;
-                if constant.is_none() {
-                    self.timeline(track)?;
-                }
                 track.pieces.iter().try_for_each(|piece| self.urls(piece))?;
                 self.out.push_str("        </SegmentList>\n");
             }
@@ -129,7 +126,8 @@ impl Row {
     }
 }
 
-/// The duration that all segments may be said to have: none begins far from where it would if all had that (§5.3.9.2.2).
+/// The duration that all segments may be said to have: none begins far from where it would if all had that (§5.3.9.2.2), and
+/// the first holds the start of the period.
 fn constant_duration(track: &PeriodTrack<'_>) -> Option<u64> {
     let all: Vec<(u64, u64)> = track.pieces.iter().flat_map(Piece::times).collect();
     let (first, last) = (all.first()?, all.last()?);
@@ -143,7 +141,9 @@ fn constant_duration(track: &PeriodTrack<'_>) -> Option<u64> {
         let expected = i128::from(first.0) + n as i128 * i128::from(lasts);
         (i128::from(*starts) - expected).abs() * TOLERANCE <= i128::from(lasts)
     };
-    (lasts > 0 && all.iter().enumerate().all(is_near)).then_some(lasts)
+    let late = i128::from(first.0) - i128::from(track.start_ticks);
+    let is_first = -i128::from(lasts) < late && late * TOLERANCE <= i128::from(lasts);
+    (lasts > 0 && is_first && all.iter().enumerate().all(is_near)).then_some(lasts)
 }
 
 /// True if the fragments of all tracks begin at the same instants: a player may switch at each.

@@ -21,10 +21,10 @@ const SEGMENT_BYTES: usize = 150;
 
 /// Writes the document.
 pub(super) fn write(show: &Show<'_>, addresses: &dyn Addresses) -> String {
-    let periods = periods(show.clip, show.reel, show.keeps_gaps);
+    let periods = periods(show);
     let fragments = match show.naming {
         Naming::List => show.reel.runs.iter().flat_map(|r| &r.tracks).map(|t| t.fragments().count()).sum(),
-        Naming::Template(_) => 0,
+        Naming::Template => 0,
     };
     let mut out = String::with_capacity(periods.len() * PERIOD_BYTES + fragments * SEGMENT_BYTES);
     // Writing to a string cannot fail.
@@ -42,10 +42,10 @@ impl Writer<'_> {
     fn document(&mut self, periods: &[Period<'_>]) -> fmt::Result {
         let sets = sets(self.show, periods);
         self.head(periods, &sets)?;
-        let (mut start, mut before) = (Duration::ZERO, None);
+        let mut before = None;
         for (n, period) in periods.iter().enumerate() {
             let lasts = period.range.duration();
-            write!(self.out, "  <Period id=\"{}\" start=\"{}\"", n + 1, format_duration(start))?;
+            write!(self.out, "  <Period id=\"{}\" start=\"{}\"", n + 1, format_duration(period.start))?;
             // The last one of a presentation that goes on may yet become longer.
             if self.show.growth.is_none() || n + 1 < periods.len() {
                 write!(self.out, " duration=\"{}\"", format_duration(lasts))?;
@@ -55,7 +55,6 @@ impl Writer<'_> {
                 self.set(set, period, before.map(|before| (n, before)))?;
             }
             self.out.push_str("  </Period>\n");
-            start = start.saturating_add(lasts);
             before = Some(period);
         }
         if let Some(growth) = self.show.growth {
@@ -77,7 +76,7 @@ impl Writer<'_> {
             self.out.push_str(" xmlns:cenc=\"urn:mpeg:cenc:2013\"");
         }
         let profile = match self.show.naming {
-            Naming::Template(_) => "isoff-live",
+            Naming::Template => "isoff-live",
             Naming::List => "isoff-main",
         };
         let longest = whole_seconds(measure::longest(self.show));
@@ -87,7 +86,8 @@ impl Writer<'_> {
         )?;
         match self.show.growth {
             None => {
-                let all = periods.iter().map(|period| period.range.duration()).sum();
+                let end = |last: &Period<'_>| last.start.saturating_add(last.range.duration());
+                let all = periods.last().map_or(Duration::ZERO, end);
                 write!(self.out, " type=\"static\" mediaPresentationDuration=\"{}\"", format_duration(all))?;
             }
             Some(growth) => {

@@ -139,6 +139,3 @@ fn is_other(before: Option<u64>, now: Option<u64>) -> bool {
 fn init_of(span: &Span<'_>) -> (u32, Result<u64, Cell>) {
     (span.file_track_id, span.init().ok_or(span.cell))
 }
-
-#[cfg(test)]
-mod tests;
