@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 /// Print a link that lets whoever has it play a range, for a while
 ///
-/// The channel needs a key for it: sign_key_files in [playback] of its file. Playlists hand the signature on, so the one link is
+/// The channel needs a key for it: playback.sign_key_files in its file. Playlists hand the signature on, so the one link is
 /// enough for a player. Nobody can take it back but by taking the key away.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// How long it is good
     #[arg(long = "for", value_name = "DURATION", default_value = "PT6H")]
     lasting: String,
-    /// What the link begins with [default: public_url in [serve] of npvr.toml, or nothing]
+    /// What the link begins with [default: serve.public_url in npvr.toml, or nothing]
     #[arg(long, value_name = "URL")]
     base: Option<Url>,
 }
