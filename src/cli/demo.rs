@@ -120,7 +120,9 @@ impl Page {
             out::data(&format!("{clip}\n"))?;
         }
         // What cannot be opened is no reason to end.
-        if let Err(e) = self.opens.then(|| open(clip)).unwrap_or(Ok(())) {
+        if self.opens
+            && let Err(e) = open(clip)
+        {
             out::complain_of(&e);
         }
         Ok(())
