@@ -31,6 +31,7 @@ const CHUNK: &str = "PT10S";
 const WINDOW: Duration = Duration::from_secs(180);
 /// The demo's cron line.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
+const SECOND: Duration = Duration::from_secs(1);
 const REDRAW: Duration = Duration::from_millis(500);
 /// How long it runs where nobody watches and nothing else is said.
 const UNWATCHED: Duration = Duration::from_secs(60);
@@ -107,9 +108,11 @@ impl Page {
     fn clip(&self, site: &Site) -> Result<Option<String>> {
         let always = Range::new(Time::EPOCH, Time::MAX);
         let report = site.place.ledger.report(CHANNEL, always)?;
+        let since = site.place.ledger.since(CHANNEL)?;
         let ends = report.first.zip(report.last);
         Ok(ends.map(|(first, last)| {
-            let (from, to) = (first.start(), last.end());
+            // The archive begins somewhere in its first chunk.
+            let (from, to) = (since.map_or(first.start(), |since| since.floor_s().plus(SECOND)), last.end());
             format!("{}channel/{CHANNEL}?from={from}&to={to}#play", self.root)
         }))
     }

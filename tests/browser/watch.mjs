@@ -40,9 +40,8 @@ const near = async (wanted, by, what) => {
 };
 const picture = () => page.waitForFunction(() => {
   const canvas = document.querySelector("#peek canvas");
-  if (canvas.hidden || !canvas.width || document.querySelector("#peek").hidden) return false;
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  return new Set(data).size > 20;
+  // One that is all of one colour has some hundred bytes.
+  return !canvas.hidden && !document.querySelector("#peek").hidden && canvas.toDataURL().length > 5_000;
 });
 
 async function plays([from, to]) {
@@ -103,7 +102,8 @@ async function byPointer([from, to]) {
   if (!rest.hasTouch) {
     const line = page.locator("svg[data-start] .archived").first();
     await line.scrollIntoViewIfNeeded();
-    await line.hover();
+    const there = await line.boundingBox();
+    await page.mouse.move(there.x + there.width * 0.3, there.y + there.height / 2);
     await picture();
     await page.mouse.move(0, 0);
   }

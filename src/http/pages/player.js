@@ -7,21 +7,20 @@
 // The stretches of a media playlist that play without a break: where each begins in what is played and in UTC, in seconds.
 function stretches(playlist) {
   const found = [];
-  let at = 0, seconds = 0, utc = null, breaks = true, isGap = false;
+  let at = 0, seconds = 0, utc = 0, breaks = true, isGap = false;
   for (const line of playlist.split(/\r?\n/)) {
     if (line.startsWith("#EXTINF:")) seconds = parseFloat(line.slice(8));
     else if (line === "#EXT-X-DISCONTINUITY") breaks = true;
     else if (line === "#EXT-X-GAP") isGap = true;
     else if (line.startsWith("#EXT-X-PROGRAM-DATE-TIME:")) utc = Date.parse(line.slice(25)) / 1000;
     else if (line && !line.startsWith("#")) {
-      const last = found.at(-1);
       if (isGap) breaks = true;
-      else if (last && !breaks) last.seconds += seconds;
-      else found.push({ at, utc: utc ?? (last ? last.utc + at - last.at : 0), seconds });
-      if (!isGap) breaks = false;
-      at += seconds;
-      utc = null;
+      else if (breaks) found.push({ at, utc, seconds });
+      else found.at(-1).seconds += seconds;
+      breaks = isGap;
       isGap = false;
+      at += seconds;
+      utc += seconds;
     }
   }
   return found;
@@ -427,7 +426,8 @@ function player(peek) {
   one("#hold")?.addEventListener("submit", async (event) => {
     event.preventDefault();
     const note = event.target.elements.note.value.trim() || null;
-    const body = JSON.stringify({ channel: root.dataset.channel, range: filled("{start}--{end}", state.chosen), note });
+    const [start, end] = state.chosen.map(iso);
+    const body = JSON.stringify({ channel: root.dataset.channel, range: { start, end }, note });
     try {
       const options = { method: "POST", headers: { "Content-Type": "application/json" }, body };
       const { id } = JSON.parse(await asked(root.dataset.holds, options));
