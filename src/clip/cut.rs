@@ -102,7 +102,9 @@ pub fn cut(asked: Range, shelf: &[Shelved], lacks: &[Lack], grid: Grid, now: Tim
     let mut gaps: Vec<Gap> = nothing.as_slice().iter().flat_map(|r| told(*r, expected_from)).collect();
     gaps.extend(track_gaps(asked, &runs, &nothing, lacks));
     gaps.sort_by(|a, b| (a.range.start, &a.what).cmp(&(b.range.start, &b.what)));
-    let coming = shelf.iter().filter(|s| !s.settled && s.cell.end() > now.minus(SOON));
+    // What is there for priming only may change, and nothing that is asked for comes by that.
+    let from = asked.start.max(now.minus(SOON));
+    let coming = shelf.iter().filter(|s| !s.settled && s.cell.end() > from);
     let coming = coming.map(|s| s.cell.start()).min().unwrap_or(Time::MAX);
     let settled_until = asked.end.min(expected_from).min(coming).max(asked.start);
     Part { asked, runs, gaps, closed: is_closed(asked, shelf, now), settled_until }
