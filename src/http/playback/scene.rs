@@ -63,7 +63,7 @@ pub(super) async fn scene(app: &App, name: &str, ranges: &str) -> Result<Scene, 
             ask.clone()
         }
         // What is still to come is put behind what is there, and never in between: until it has come, nothing behind it is shown.
-        _ if clip.grows() => clip.settled().ok_or_else(|| not_yet(&channel, &ask))?,
+        _ if grows => clip.settled().ok_or_else(|| not_yet(&channel, &ask))?,
         _ => ask.clone(),
     };
     let footage = footage(app, &channel, &shown, now).await?;
