@@ -183,7 +183,13 @@ fn what_is_missing_is_skipped_or_marked_or_refused_and_told() {
     let skipped = seconds(&file);
     assert!((8.0..=10.0).contains(&skipped), "{skipped}");
     let file = stage.clip(&text, "mark.mp4", &["--gaps", "mark"], 3);
-    assert!(shown(&file, "0:v") == there);
+    // What the last frames before the gap need comes after them, and is shown before the picture stands still.
+    let mut marked = shown(&file, "0:v");
+    let needed = marked.len() - there.len();
+    assert!(needed <= 2, "{needed}");
+    let run = expected(&frames, &[stage.range(3, 5_000, 5_000)]).len();
+    marked.drain(run..run + needed);
+    assert!(marked == there);
     assert!((seconds(&file) - 20.0).abs() < 0.001, "{}", seconds(&file));
 
     let path = stage.path("fail.mp4");

@@ -79,9 +79,10 @@ impl Film {
         let scale_of = |id: &u32| reel.runs.iter().find_map(|run| Some(run.track(*id)?.timescale));
         let scales: Vec<Timescale> = ids.iter().map(|id| scale_of(id).unwrap_or(Timescale::ONE)).collect();
         let movie = timescale(scales.iter().copied());
+        let lead = ids.iter().find_map(scale_of).unwrap_or(Timescale::ONE);
         let film = Film {
             movie,
-            places: places(clip, reel, movie, keeps_gaps),
+            places: places(clip, reel, movie, lead, keeps_gaps),
             strips: scales.into_iter().map(|scale| Strip::new(scale, movie)).collect(),
             media: vec![None; ids.len()],
             cells: Vec::new(),
