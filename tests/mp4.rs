@@ -102,10 +102,11 @@ fn ffmpeg(input: &[&str], output: &[&str]) -> String {
     ran.stdout
 }
 
-/// The hashes of the frames that ffmpeg shows of a track of a file.
+/// The hashes of the frames that ffmpeg shows of a track of a file, in order. They are numbered anew: where an edit begins among
+/// frames that are not in the order of their times, ffmpeg is off by one or two of them.
 #[track_caller]
 fn shown(file: &Path, stream: &str) -> Vec<String> {
-    let output = ["-fps_mode", "passthrough", "-f", "framemd5", "-"];
+    let output = ["-vf", "setpts=N/25/TB", "-fps_mode", "passthrough", "-f", "framemd5", "-"];
     let hashes = ffmpeg(&["-i", file.to_str().unwrap(), "-map", stream], &output);
     lines(&hashes).map(|(_, hash)| hash).collect()
 }
