@@ -76,6 +76,25 @@ pub(super) async fn scene(app: &App, name: &str, ranges: &str) -> Result<Scene, 
     Ok(Scene { channel, ask, ranges, footage, grows, whole })
 }
 
+/// The same for a file, which does not grow: all that is there of it by now, also behind what is still to come.
+///
+/// # Errors
+/// As [`scene`].
+pub(super) async fn still(app: &App, name: &str, ranges: &str) -> Result<Scene, Refusal> {
+    let (channel, now) = (app.channel(name)?, app.now());
+    let (mut ask, ending) = Ask::read(ranges, now)?;
+    may_be_there(&channel, &ask, now)?;
+    let clip = playback::clip(app.place.ledger.as_ref(), name, channel.grid, &ask, now)?;
+    is_there(&channel, &ask, &clip)?;
+    let start = ask.ranges().first().map(|range| range.start);
+    let last = clip.runs().last().map(|run| run.range.end);
+    if let (Ending::Now | Ending::Open, Some(start), Some(last)) = (ending, start, last) {
+        ask = Ask::from(Range::new(start, last));
+    }
+    let footage = footage(app, &channel, &ask, now).await?;
+    Ok(Scene { channel, ranges: ask.to_string(), ask, footage, grows: false, whole: None })
+}
+
 fn not_yet(channel: &Channel, ask: &Ask) -> Error {
     let what = format!("channel {}: nothing of {ask} is archived", channel.name);
     Error::new(Kind::NotFound, what).hint("not yet: the next check may bring it")
