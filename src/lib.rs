@@ -91,11 +91,13 @@
 //!     `what_the_program_says_when_it_fails_is_answered_without_secrets`,
 //!     `the_keys_of_a_bucket_are_on_the_command_line_only_where_the_channel_says_so`,
 //!     `a_channel_is_written_by_who_may_and_by_nobody_else`,
-//!     `nothing_that_a_client_writes_breaks_a_line_or_shows_a_secret`.
+//!     `nothing_that_a_client_writes_breaks_a_line_or_shows_a_secret`,
+//!     `players_are_sent_to_the_bucket_and_get_their_part_there`, `neither_keys_nor_signatures_are_in_a_log`.
 //! 12. Memory does not grow with chunk length, bitrate, archive size or the number of channels.
 //!     Tests: `a_manifest_without_an_end_is_given_up_with_bounded_memory`,
 //!     `a_segment_without_an_end_is_given_up_with_bounded_memory`,
-//!     `each_bad_request_is_refused_or_closed_and_the_server_goes_on_with_memory_where_it_was`; the bench measures the
+//!     `each_bad_request_is_refused_or_closed_and_the_server_goes_on_with_memory_where_it_was`,
+//!     `five_hundred_slow_readers_keep_nobody_waiting_and_take_little_memory`; the bench measures the
 //!     peak of a large chunk.
 
 pub mod capture;

@@ -55,7 +55,12 @@ fn part(ledger: &dyn Ledger, channel: &str, grid: Grid, asked: Range, now: Time)
         true => lacks(ledger, channel, within, &rows)?,
         false => Vec::new(),
     };
-    let shelf: Vec<clip::Shelved> = rows.iter().map(shelved).collect();
+    let mut shelf: Vec<clip::Shelved> = rows.iter().map(shelved).collect();
+    // The chunk in which the archive begins is tried again, and never gets what was before.
+    if let Some(since) = ledger.since(channel)? {
+        let first = shelf.iter_mut().find(|s| s.stored && s.cell.range().contains(since));
+        first.into_iter().for_each(|first| first.settled = true);
+    }
     Ok(cut(asked, &shelf, &lacks, grid, now))
 }
 

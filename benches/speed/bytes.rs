@@ -6,8 +6,10 @@
 //! 0.8 of nginx's throughput are 1.25.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use npvr::clock;
 use npvr::grid::Cell;
@@ -16,6 +18,7 @@ use npvr::store::DiskStore;
 use npvr::time::{Range, Time};
 
 use crate::cost::{empty, heading, spread};
+use crate::media::{configuration, nginx};
 use crate::serve::{Server, cpu_s, of_status_mb};
 use crate::{Figure, Result, folder};
 
@@ -50,10 +53,10 @@ pub(crate) fn bytes() -> Result<Vec<Figure>> {
                 rates[n].push(bytes / f64::from(WRK_S) / 1e6);
             }
         }
-        let [theirs, ours] = rates.map(|rates| spread(rates));
+        let [theirs, ours] = rates.map(spread);
         theirs.print(&format!("{what}, nginx"), "MB/s");
         ours.print(&format!("{what}, npvr"), "MB/s");
-        let [theirs_cpu, ours_cpu] = costs.map(|costs| spread(costs));
+        let [theirs_cpu, ours_cpu] = costs.map(spread);
         theirs_cpu.print("  CPU of nginx for each GB", "ms");
         ours_cpu.print("  CPU of npvr for each GB", "ms");
         ratios.push(theirs.median / ours.median);
@@ -71,11 +74,12 @@ pub(crate) fn bytes() -> Result<Vec<Figure>> {
 /// Writes a chunk and its row; its key.
 fn chunk(site: &Path) -> Result<String> {
     fs::create_dir_all(site.join("channels.d"))?;
-    fs::write(site.join("channels.d/news.toml"), "channel_url = \"http://127.0.0.1:1/news.isml\"\n")?;
+    let archive = site.join("chunk");
+    let lines = format!("channel_url = \"http://127.0.0.1:1/news.isml\"\n[disk]\npath = {archive:?}\n");
+    fs::write(site.join("channels.d/news.toml"), lines)?;
     let (state, now) = (site.join("state"), clock::now());
     let cell = Cell::from_range(Range::new(Time::from_s(1_544_100_900), Time::from_s(1_544_101_200)));
     let (ledger, key) = (SqliteLedger::open(&state)?, cell.key("news"));
-    let archive = state.join("archive");
     DiskStore::open_or_create(&archive)?;
     fs::create_dir_all(archive.join(&key).parent().ok_or("no folder")?)?;
     let block: Vec<u8> = (0..1_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
@@ -96,7 +100,7 @@ fn spent(pids: &[u32]) -> Result<f64> {
 fn wrk(url: &str, headers: &[&str]) -> Result<f64> {
     let mut command = Command::new("wrk");
     command.args(["-t2", &format!("-c{CONNECTIONS}"), &format!("-d{WRK_S}s")]);
-    headers.iter().for_each(|header| drop(command.args(["-H", header])));
+    command.args(headers.iter().flat_map(|header| ["-H", header]));
     let output = command.arg(url).output().map_err(|e| format!("wrk: {e}"))?;
     let text = String::from_utf8(output.stdout)?;
     if !output.status.success() || text.contains("Non-2xx") {
@@ -117,43 +121,27 @@ fn wrk(url: &str, headers: &[&str]) -> Result<f64> {
 
 /// nginx on the archive, as long as this lives.
 struct Nginx {
-    process: Child,
+    prefix: PathBuf,
     authority: String,
 }
 
 impl Nginx {
+    /// Serves `site`, in which chunks are below `chunk`.
     fn start(site: &Path) -> Result<Nginx> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let place: PathBuf = fs::canonicalize(site)?;
-        let place = place.display();
-        let folders: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
-            .map(|what| format!("{what}_temp_path {place}/{what}; "))
-            .collect();
-        let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
-        let text = format!(
-            "{user}\ndaemon off;\nworker_processes auto;\npid {place}/nginx.pid;\nerror_log {place}/nginx.log;\n\
-             events {{ }}\nhttp {{\n  access_log off; sendfile on; tcp_nopush on; {folders}\n  server {{\n    \
-             listen 127.0.0.1:{port};\n    location /chunk/ {{ alias {place}/state/archive/; }}\n  }}\n}}\n"
-        );
-        let file = site.join("nginx.conf");
-        fs::write(&file, text)?;
-        let mut command = Command::new("nginx");
-        command.args(["-e".as_ref(), "stderr".as_ref(), "-c".as_ref(), fs::canonicalize(&file)?.as_os_str()]);
-        let process = command.stdout(Stdio::null()).spawn().map_err(|e| format!("nginx: {e}"))?;
-        let nginx = Nginx { process, authority: format!("127.0.0.1:{port}") };
-        // It listens soon, or never.
-        let there = (0..500).any(|_| {
-            std::net::TcpStream::connect(&nginx.authority).is_ok() || {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-                false
-            }
-        });
-        if there { Ok(nginx) } else { Err("nginx does not listen".into()) }
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let prefix = folder("bytes-nginx")?;
+        fs::write(prefix.join("nginx.conf"), configuration(site, port, "auto"))?;
+        nginx(&prefix, &[])?;
+        Ok(Nginx { prefix, authority: format!("127.0.0.1:{port}") })
     }
 
+    /// The processes that answer.
     fn workers(&self) -> Result<Vec<u32>> {
-        let pid = self.process.id();
+        // Who has answered is there.
+        let mut stream = TcpStream::connect(&self.authority)?;
+        write!(stream, "GET / HTTP/1.0\r\n\r\n")?;
+        stream.take(64 << 10).read_to_end(&mut Vec::new())?;
+        let pid: u32 = fs::read_to_string(self.prefix.join("nginx.pid"))?.trim().parse()?;
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
         Ok(children.split_whitespace().map(str::parse).collect::<std::result::Result<_, _>>()?)
     }
@@ -161,10 +149,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Its workers go when it is asked, and not when it is killed.
-        if let Some(pid) = rustix::process::Pid::from_raw(i32::try_from(self.process.id()).unwrap_or(0)) {
-            drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
-        }
-        drop(self.process.wait());
+        // It may be gone already, and a bench has nothing better to do about it.
+        drop(nginx(&self.prefix, &["-s", "quit"]));
     }
 }

@@ -4,7 +4,7 @@
 //! same run; medians are compared. Beside the ratios stand limits in seconds, which no other program gives a measure
 //! for. Each line says whether its limit is met; the exit code is 1 if one is not.
 //!
-//! Names after `--` choose among `bytes`, `capture`, `check`, `claim`, `mp4`, `overview`, `plan`, `prune`, `reel`, `serve`, `start` and `upload`; all
+//! Names after `--` choose among `bytes`, `capture`, `check`, `claim`, `dash`, `hls`, `mp4`, `overview`, `plan`, `prune`, `reel`, `serve`, `start` and `upload`; all
 //! by default. Needs nginx, curl, ffmpeg, wrk and aws (`pip install awscli`). What it makes (200 MB of media, and 1 GB of
 //! anything, once) is under `target/speed`.
 
@@ -14,6 +14,8 @@ mod archive;
 mod bytes;
 mod capture;
 mod cost;
+mod dash;
+mod hls;
 mod ledger;
 mod media;
 mod mp4;
@@ -73,7 +75,7 @@ fn main() -> ExitCode {
 
 /// Runs what was asked for; true if all of it keeps its limits.
 fn run(names: &[String]) -> Result<bool> {
-    let parts: [(&str, Part); 12] = [
+    let parts: [(&str, Part); 14] = [
         ("start", small::start),
         ("plan", small::plan_a_week),
         ("prune", archive::plan_of_a_prune),
@@ -81,6 +83,8 @@ fn run(names: &[String]) -> Result<bool> {
         ("claim", ledger::claim),
         ("overview", overview::overview),
         ("reel", reel::reel),
+        ("hls", hls::hls),
+        ("dash", dash::dash),
         ("mp4", mp4::mp4),
         ("serve", serve::serve),
         ("bytes", bytes::bytes),
@@ -89,7 +93,7 @@ fn run(names: &[String]) -> Result<bool> {
     ];
     if let Some(unknown) = names.iter().find(|n| parts.iter().all(|(name, _)| name != n)) {
         return Err(format!(
-            "no part is called {unknown}: there are start, plan, prune, check, claim, overview, reel, mp4, serve, bytes, capture and upload"
+            "no part is called {unknown}: there are start, plan, prune, check, claim, overview, reel, hls, dash, mp4, serve, bytes, capture and upload"
         )
         .into());
     }

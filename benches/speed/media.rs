@@ -38,7 +38,7 @@ impl Media {
 
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let prefix = folder("nginx")?;
-        fs::write(prefix.join("nginx.conf"), configuration(&vod, port))?;
+        fs::write(prefix.join("nginx.conf"), configuration(&vod, port, "1"))?;
         nginx(&prefix, &[])?;
         let mut media = Media {
             manifest: format!("http://127.0.0.1:{port}/manifest.mpd"),
@@ -103,7 +103,7 @@ fn ffmpeg(args: &str, output: &Path) -> Result<()> {
 }
 
 /// Starts nginx, which comes back when it listens, or tells the running one something.
-fn nginx(prefix: &Path, told: &[&str]) -> Result<()> {
+pub(crate) fn nginx(prefix: &Path, told: &[&str]) -> Result<()> {
     let mut command = Command::new("nginx");
     command.arg("-p").arg(prefix).args(["-c", "nginx.conf", "-e", "error.log"]).args(told);
     match command.status().map_err(|e| format!("nginx: {e}; apt-get install nginx"))?.success() {
@@ -112,13 +112,14 @@ fn nginx(prefix: &Path, told: &[&str]) -> Result<()> {
     }
 }
 
-fn configuration(vod: &Path, port: u16) -> String {
+/// So many workers serve the files below `root`.
+pub(crate) fn configuration(root: &Path, port: u16, workers: &str) -> String {
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|of| format!("  {of}_temp_path temporary;\n"))
         .concat();
     format!(
-        "worker_processes 1;\npid nginx.pid;\nevents {{}}\nhttp {{\n{temporary}  access_log off;\n  sendfile on;\n  \
+        "worker_processes {workers};\npid nginx.pid;\nevents {{}}\nhttp {{\n{temporary}  access_log off;\n  sendfile on;\n  \
          server {{ listen 127.0.0.1:{port}; root {}; }}\n}}\n",
-        vod.display()
+        root.display()
     )
 }

@@ -2,6 +2,7 @@
 //! is opened, as there is none.
 
 use std::hint::black_box;
+use std::path::Path;
 use std::time::Duration;
 
 use npvr::clip::Ask;
@@ -9,35 +10,26 @@ use npvr::clock::Tick;
 use npvr::grid::{Cell, Grid};
 use npvr::ledger::{Claimed, Commit, Coverage, JobStats, Ledger, SqliteLedger, Stored};
 use npvr::media::{Index, IndexEntry, Traits};
-use npvr::playback::footage;
+use npvr::playback::{Footage, footage};
 use npvr::time::{Range, Time, Timescale};
 
 use crate::cost::{empty, heading, spread};
 use crate::{Figure, Result, folder};
 
 /// Two tracks of pictures and two of sound in fragments of 1.92 s, in chunks of five minutes.
-const TRACKS: u32 = 4;
-const FRAGMENT_MS: i64 = 1_920;
+pub(crate) const TRACKS: u32 = 4;
+pub(crate) const FRAGMENT_MS: i64 = 1_920;
 const CHUNK_S: i64 = 300;
 const HOURS: i64 = 25;
 /// On the grid.
 const SINCE_S: i64 = 1_800_000_000;
 const NEWS: &str = "news";
-const TURNS: usize = 101;
+pub(crate) const TURNS: usize = 101;
 
 /// A clip of an hour, and one of a day.
 pub(crate) fn reel() -> Result<Vec<Figure>> {
     let site = folder("reel")?;
-    empty(&site)?;
-    let ledger = SqliteLedger::open(&site)?;
-    let (mut bytes, mut fragments) = (0, 0);
-    for n in 0..HOURS * 3_600 / CHUNK_S {
-        let index = index(n)?;
-        let encoded = index.encode();
-        bytes += encoded.len();
-        fragments += index.in_file_order().len();
-        store(&ledger, n, &encoded)?;
-    }
+    let (ledger, each) = filled(&site)?;
     // In turns, so that a machine that others use is slow for both.
     let (mut hours, mut days, mut encoded) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS {
@@ -50,7 +42,6 @@ pub(crate) fn reel() -> Result<Vec<Figure>> {
     hour.print("1 hour, all of it", "ms");
     day.print("24 hours, all of it", "ms");
     encoded.print("1 hour, reading its indexes alone", "ms");
-    let each = bytes as f64 / fragments as f64;
     println!("index: {each:.2} bytes a fragment");
     drop(ledger);
     empty(&site)?;
@@ -62,12 +53,32 @@ pub(crate) fn reel() -> Result<Vec<Figure>> {
     ])
 }
 
-/// How long a clip of so many hours takes that begins within a cell, in ms.
-fn clip(ledger: &SqliteLedger, hours: i64) -> Result<f64> {
+/// A ledger of 25 hours, and how many bytes its indexes have for each fragment.
+pub(crate) fn filled(site: &Path) -> Result<(SqliteLedger, f64)> {
+    empty(site)?;
+    let ledger = SqliteLedger::open(site)?;
+    let (mut bytes, mut fragments) = (0, 0);
+    for n in 0..HOURS * 3_600 / CHUNK_S {
+        let index = index(n)?;
+        let encoded = index.encode();
+        bytes += encoded.len();
+        fragments += index.in_file_order().len();
+        store(&ledger, n, &encoded)?;
+    }
+    Ok((ledger, bytes as f64 / fragments as f64))
+}
+
+/// So many hours of it, down to its fragments; they begin within a cell.
+pub(crate) fn hours(ledger: &SqliteLedger, hours: i64) -> Result<Footage> {
     let start = Time::from_s(SINCE_S + 617);
     let ask = Ask::from(Range::new(start, Time::from_s(SINCE_S + 617 + hours * 3_600)));
+    Ok(footage(ledger, NEWS, grid()?, &ask, Time::from_s(SINCE_S * 2))?)
+}
+
+/// How long a clip of so many hours takes that begins within a cell, in ms.
+fn clip(ledger: &SqliteLedger, hours: i64) -> Result<f64> {
     let began = Tick::now();
-    let footage = footage(ledger, NEWS, grid()?, &ask, Time::from_s(SINCE_S * 2))?;
+    let footage = self::hours(ledger, hours)?;
     let reel = footage.reel(&[]);
     let ms = began.elapsed().as_secs_f64() * 1_000.0;
     let fragments: usize = reel.runs.iter().flat_map(|r| &r.tracks).map(|t| t.fragments().count()).sum();

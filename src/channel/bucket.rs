@@ -42,6 +42,15 @@ pub enum S3Keys {
 }
 
 impl S3 {
+    /// Where browsers find its objects: scheme, host and port.
+    pub fn origin(&self) -> String {
+        let origin = self.endpoint.origin().ascii_serialization();
+        match self.path_style {
+            true => origin,
+            false => origin.replacen("://", &format!("://{}.", self.bucket), 1),
+        }
+    }
+
     /// `s3://bucket`, for messages.
     pub fn shown(&self) -> String {
         format!("s3://{}", self.bucket)

@@ -30,7 +30,7 @@ pub use playback::{Dialect, Ism, Media};
 pub use rate::{format_rate, parse_rate};
 pub use raw::{Layer, Origin};
 pub use resolve::SecretFrom;
-pub use serve::Serve;
+pub use serve::{HlsJs, Serve};
 pub use settings::Settings;
 pub use size::{format_size, parse_size};
 

@@ -3,18 +3,20 @@
 //! Addresses stay text here, since nothing is opened on this line of the map; the command line gives the same as flags, and wins.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use toml::de::{DeTable, DeValue};
 use url::Url;
 
 use super::raw::Document;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// The keys of the table.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "access_log",
     "connections",
     "dear_per_minute",
+    "hls_js",
     "hosts",
     "listen",
     "public_url",
@@ -23,6 +25,30 @@ const KEYS: [&str; 10] = [
     "token_file",
     "trust_proxy",
 ];
+
+/// Where hls.js is, which plays HLS in browsers that do not do so by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HlsJs {
+    /// On this host: its file, or the folder that it is in.
+    Here(PathBuf),
+    /// Elsewhere: the address of the script.
+    There(Url),
+}
+
+impl FromStr for HlsJs {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<HlsJs> {
+        let path = Path::new(text);
+        let url = Url::parse(text).ok().filter(|url| url.scheme() == "https" && url.has_host());
+        match url {
+            _ if path.is_absolute() => Ok(HlsJs::Here(path.to_owned())),
+            Some(url) => Ok(HlsJs::There(url)),
+            None => Err(Error::new(Kind::Usage, format!("hls.js cannot be at {text}"))
+                .hint("give an absolute path, of its file or its folder, or an https URL")),
+        }
+    }
+}
 
 /// How `serve-smil` is reached, and by whom. What is not said is `None`, or empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,6 +73,8 @@ pub struct Serve {
     pub connections: Option<usize>,
     /// How many dear requests a client has a minute; 0 for no limit.
     pub dear_per_minute: Option<u32>,
+    /// What plays HLS in browsers that do not do so by themselves.
+    pub hls_js: Option<HlsJs>,
 }
 
 impl Serve {
@@ -62,6 +90,10 @@ impl Serve {
                 "listen" => serve.listen = texts(value).ok_or_else(|| must(TEXTS))?,
                 "hosts" => serve.hosts = texts(value).ok_or_else(|| must(TEXTS))?,
                 "trust_proxy" => serve.trust_proxy = texts(value).ok_or_else(|| must(TEXTS))?,
+                "hls_js" => {
+                    let place = value.as_str().and_then(|text| text.parse().ok());
+                    serve.hls_js = Some(place.ok_or_else(|| must(LIBRARY))?);
+                }
                 "public_url" => serve.public_url = Some(web_url(value).ok_or_else(|| must(URL))?),
                 "token_file" => serve.token_file = Some(absolute(value).ok_or_else(|| must(FILE))?),
                 "read_token_file" => serve.read_token_file = Some(absolute(value).ok_or_else(|| must(FILE))?),
@@ -89,6 +121,7 @@ impl Serve {
 const TEXTS: &str = "a text, or a list of texts, in quotes";
 const URL: &str = "an http or https URL, in quotes";
 const FILE: &str = "an absolute path, in quotes";
+const LIBRARY: &str = "an absolute path or an https URL, in quotes";
 
 fn unknown(document: &Document<'_>, offset: usize, name: &str) -> Error {
     let known: Vec<String> = KEYS.iter().map(|key| format!("serve.{key}")).collect();
@@ -129,7 +162,7 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let serve = read(
-            "access_log = \"-\"\nconnections = 100\ndear_per_minute = 0\nhosts = [\"tv\", \"archive\"]\n\
+            "access_log = \"-\"\nconnections = 100\ndear_per_minute = 0\nhls_js = \"/usr/share/hls.js\"\nhosts = [\"tv\", \"archive\"]\n\
              listen = \"unix:/run/npvr.sock\"\npublic_url = \"https://tv.example.com/npvr\"\nread_only = true\n\
              read_token_file = \"/etc/npvr/readers\"\ntoken_file = \"/etc/npvr/tokens\"\ntrust_proxy = [\"10.0.0.1\"]\n",
         );
@@ -144,9 +177,12 @@ mod tests {
             access_log: Some("-".into()),
             connections: Some(100),
             dear_per_minute: Some(0),
+            hls_js: Some(HlsJs::Here("/usr/share/hls.js".into())),
         };
         assert_eq!(serve.unwrap(), expected);
         assert_eq!(read("").unwrap(), Serve::default());
+        let there = read("hls_js = \"https://cdn.example.com/hls.js\"").unwrap().hls_js;
+        assert_eq!(there, Some(HlsJs::There(Url::parse("https://cdn.example.com/hls.js").unwrap())));
     }
 
     #[test]
@@ -157,6 +193,10 @@ mod tests {
             ("public_url = \"tv.example.com\"", "serve.public_url must be an http"),
             ("token_file = \"tokens\"", "serve.token_file must be an absolute path"),
             ("access_log = \"log\"", "serve.access_log must be an absolute path"),
+            (
+                "hls_js = \"http://cdn.example.com/hls.js\"",
+                "serve.hls_js must be an absolute path or an https",
+            ),
             ("connections = 0", "serve.connections must be a whole number from 1 on"),
             ("dear_per_minute = -1", "serve.dear_per_minute must be a whole number"),
             ("read_only = 1", "serve.read_only must be true or false"),

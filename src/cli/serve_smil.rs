@@ -10,10 +10,12 @@ use super::exit::Exit;
 use super::out;
 use super::serving;
 use super::site::{Places, Site};
-use crate::channel::Serve;
+use crate::channel::{HlsJs, Serve};
 use crate::error::{Error, Kind, Result};
 use crate::http::systemd::Handed;
-use crate::http::{Address, App, Guard, Limits, Listener, Options, Routes, Rules, Server, Tokens, read_key};
+use crate::http::{
+    Address, App, Guard, Library, Limits, Listener, Options, Routes, Rules, Server, Tokens, read_key,
+};
 
 /// Where it listens where nothing is said.
 const USUAL: &str = "127.0.0.1:8080";
@@ -52,6 +54,9 @@ pub(crate) struct Args {
     /// Dear requests that a client has a minute; 0 for no limit [default: 120]
     #[arg(long, value_name = "N", help_heading = "Access")]
     dear_per_minute: Option<u32>,
+    /// hls.js, for browsers that play no HLS by themselves: its file or folder on this host, or an https URL
+    #[arg(long, value_name = "PATH|URL")]
+    hls_js: Option<HlsJs>,
     /// Connections at once [default: 4096]
     #[arg(long, value_name = "N")]
     connections: Option<usize>,
@@ -75,6 +80,7 @@ impl Args {
             access_log: self.access_log.or(file.access_log),
             connections: self.connections.or(file.connections),
             dear_per_minute: self.dear_per_minute.or(file.dear_per_minute),
+            hls_js: self.hls_js.or(file.hls_js),
         }
     }
 }
@@ -91,8 +97,13 @@ async fn serve(args: Args, places: &Places, handed: Handed) -> Result<Exit> {
     let rules = rules(&serve)?;
     let listeners = listeners(&serve, handed).await?;
     let log = serve.access_log.as_deref().map(serving::access_log).transpose()?.map(Arc::new);
-    let options =
-        Options { archive: site.archive(), public_url: serve.public_url.clone(), guard: Guard::new(rules) };
+    let options = Options {
+        public_url: serve.public_url.clone(),
+        guard: Guard::new(rules),
+        read_only: serve.read_only,
+        library: serve.hls_js.as_ref().map(Library::find).transpose()?,
+        ..Options::usual(site.archive())
+    };
     let app = Arc::new(App::new(site.place.clone(), site.configuration(), options));
     tell_of_keys(&app)?;
     let routes = Routes::new()?.telling(|what| out::complain(what, None));

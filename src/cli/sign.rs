@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 /// Print a link that lets whoever has it play a range, for a while
 ///
-/// The channel needs a key for it: sign_key_files in [playback] of its file. Playlists hand the signature on, so the one link is
+/// The channel needs a key for it: playback.sign_key_files in its file. Playlists hand the signature on, so the one link is
 /// enough for a player. Nobody can take it back but by taking the key away.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// How long it is good
     #[arg(long = "for", value_name = "DURATION", default_value = "PT6H")]
     lasting: String,
-    /// What the link begins with [default: public_url in [serve] of npvr.toml, or nothing]
+    /// What the link begins with [default: serve.public_url in npvr.toml, or nothing]
     #[arg(long, value_name = "URL")]
     base: Option<Url>,
 }
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args, places: &Places) -> Result<Exit> {
     tell_of_open_keys(&channel);
     let base = args.base.clone().or(site.serve().public_url);
     let base = base.map(|url| Base::of_url(&url).url("")).unwrap_or_default();
-    out::data(&format!("{base}{path}?{}\n", key.query(&path, until)))?;
+    out::data(&format!("{base}{}\n", key.link(&path, until)))?;
     Ok(Exit::Well)
 }
 

@@ -50,8 +50,8 @@ pub struct Part {
     pub gaps: Vec<Gap>,
     /// True if nothing in it will change, as far as can be foreseen: it is over, and all its cells are settled.
     pub closed: bool,
-    /// Until when nothing more is expected soon: its end, or where something is still to come. What lies before may be shown to
-    /// who is shown the rest later, for nothing will be put in between.
+    /// Where something is still to come: the instant up to which nothing is expected that is not there. What lies before may be shown
+    /// to who is shown the rest later, for nothing will be put in between. Else its end.
     pub settled_until: Time,
 }
 
@@ -102,11 +102,10 @@ pub fn cut(asked: Range, shelf: &[Shelved], lacks: &[Lack], grid: Grid, now: Tim
     let mut gaps: Vec<Gap> = nothing.as_slice().iter().flat_map(|r| told(*r, expected_from)).collect();
     gaps.extend(track_gaps(asked, &runs, &nothing, lacks));
     gaps.sort_by(|a, b| (a.range.start, &a.what).cmp(&(b.range.start, &b.what)));
-    // What is there for priming only may change, and nothing that is asked for comes by that.
-    let from = asked.start.max(now.minus(SOON));
-    let coming = shelf.iter().filter(|s| !s.settled && s.cell.end() > from);
-    let coming = coming.map(|s| s.cell.start()).min().unwrap_or(Time::MAX);
-    let settled_until = asked.end.min(expected_from).min(coming).max(asked.start);
+    let settled_until = match gaps.iter().any(|gap| gap.what == Missing::NotYet) {
+        true => asked.end.min(expected_from).min(unsettled(asked, shelf, now)).max(asked.start),
+        false => asked.end,
+    };
     Part { asked, runs, gaps, closed: is_closed(asked, shelf, now), settled_until }
 }
 
@@ -221,6 +220,13 @@ fn track_gaps(asked: Range, runs: &[Run], nothing: &Ranges, lacks: &[Lack]) -> V
         lacking.minus(nothing).as_slice().iter().map(of).collect::<Vec<_>>()
     });
     gaps.collect()
+}
+
+/// When the first cell begins that may yet become another, and is not too old to wait for.
+fn unsettled(asked: Range, shelf: &[Shelved], now: Time) -> Time {
+    let touching = shelf.iter().filter(|s| !s.cell.range().intersect(asked).is_empty());
+    let coming = touching.filter(|s| !s.settled && s.cell.end() > now.minus(SOON));
+    coming.map(|s| s.cell.start()).min().unwrap_or(Time::MAX)
 }
 
 /// True if `asked` is over, and every instant of it lies in a settled cell, and in no other.

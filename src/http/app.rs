@@ -11,7 +11,7 @@ use super::playback::{Headers, Movies};
 use super::presigned::Presigned;
 use super::sign_keys::SignKeys;
 use super::tasks::Tasks;
-use super::{Guard, Metrics};
+use super::{Guard, Library, Metrics};
 use crate::capture::Workplace;
 use crate::channel::Channel;
 use crate::channels::{Channels, Stamp};
@@ -33,6 +33,17 @@ pub struct Options {
     pub public_url: Option<Url>,
     /// Who is let in.
     pub guard: Arc<Guard>,
+    /// True if nobody may change anything.
+    pub read_only: bool,
+    /// What plays HLS in browsers that do not do so by themselves.
+    pub library: Option<Library>,
+}
+
+impl Options {
+    /// What is usual, over that archive folder.
+    pub fn usual(archive: PathBuf) -> Options {
+        Options { archive, public_url: None, guard: Arc::default(), read_only: false, library: None }
+    }
 }
 
 /// The channels at one moment.

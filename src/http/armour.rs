@@ -13,10 +13,20 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use super::Answer;
 
 /// What a page may load, and from where.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-     media-src 'self' blob:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-);
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; media-src 'self' blob:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// The same for a page that plays: with the script at `script`, and media at `media`, if these are elsewhere.
+pub(super) fn player_policy(script: Option<&str>, media: Option<&str>) -> String {
+    let mut policy = POLICY.to_owned();
+    for (kind, place) in [("script", script), ("connect", media), ("media", media)] {
+        if let Some(place) = place {
+            let own = format!("{kind}-src 'self'");
+            policy = policy.replace(&own, &format!("{own} {place}"));
+        }
+    }
+    policy
+}
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
@@ -24,7 +34,7 @@ const ANY: HeaderValue = HeaderValue::from_static("*");
 pub(super) fn dress(mut answer: Answer, shared: bool) -> Answer {
     let headers = &mut answer.headers;
     let whose = if shared { "cross-origin" } else { "same-origin" };
-    keep(headers, CONTENT_SECURITY_POLICY, POLICY);
+    keep(headers, CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     keep(headers, X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Less, and browsers would not say in Origin that a form of ours is ours.
     keep(headers, REFERRER_POLICY, HeaderValue::from_static("same-origin"));

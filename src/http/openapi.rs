@@ -52,6 +52,7 @@ const PATH: &str = "/api/openapi.json";
         v1::jobs::all,
         v1::jobs::one,
         v1::jobs::log,
+        v1::links::sign,
         v1::holds::all,
         v1::holds::one,
         v1::holds::add,

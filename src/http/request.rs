@@ -66,6 +66,11 @@ impl Request {
         self.likes("application/json") > self.likes("text/html")
     }
 
+    /// True if the client would rather have a page, or as well, than JSON: a browser.
+    pub fn prefers_page(&self) -> bool {
+        self.wants_html() && !self.prefers_json()
+    }
+
     /// How much the client likes a type that it names, from 0 to 1000 (RFC 9110 §12.4.2); 0 for one that it does not name.
     fn likes(&self, media_type: &str) -> u32 {
         let values = self.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());

@@ -10,8 +10,8 @@ use http::{Method, StatusCode};
 
 use super::signed::Pass;
 use super::{
-    Answer, App, Refusal, Request, Style, armour, chunk, health, ism, metrics, openapi, pages, playback,
-    reference, signed, smil, v1,
+    Answer, App, Refusal, Request, Style, armour, chunk, health, ism, library, metrics, openapi, pages,
+    playback, reference, signed, smil, v1,
 };
 use crate::clock::Tick;
 use crate::error::{Error, Kind, Result};
@@ -105,6 +105,7 @@ impl Routes {
         chunk::routes(&mut routes);
         health::routes(&mut routes);
         ism::routes(&mut routes);
+        library::routes(&mut routes);
         metrics::routes(&mut routes);
         openapi::routes(&mut routes);
         pages::routes(&mut routes);

@@ -49,6 +49,12 @@ impl Key {
         format!("{EXPIRES}={expires}&{SIGNATURE}={signature}")
     }
 
+    /// A link to `path`, which may have a query already, that is good until then.
+    pub fn link(&self, path: &str, until: Time) -> String {
+        let (own, mark) = path.split_once('?').map_or((path, '?'), |(own, _)| (own, '&'));
+        format!("{path}{mark}{}", self.query(own, until))
+    }
+
     /// True if this key made `signature` of `path`. The time that takes says nothing of how much of it is right.
     fn made(&self, path: &str, expires: &str, signature: &[u8]) -> bool {
         self.of(path, expires).verify_slice(signature).is_ok()

@@ -103,6 +103,16 @@ impl Signer {
     /// # Errors
     /// [`Kind::Config`] where the key cannot be read.
     pub(super) fn of(app: &App, channel: &Channel, request: &Request) -> Result<Option<Signer>> {
+        // It was let in: what is not good now has run out this moment.
+        let until = shown(app, channel, request).ok().flatten().unwrap_or_else(|| usual(app.now()));
+        Signer::until(app, channel, until)
+    }
+
+    /// One whose links are good until then; `None` if the links of the channel are not signed.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] where the key cannot be read.
+    pub(super) fn until(app: &App, channel: &Channel, until: Time) -> Result<Option<Signer>> {
         let Some(file) = channel.sign_key_files.first() else { return Ok(None) };
         let name = channel.name.as_str();
         let key = app.sign_keys.of(file).map_err(|e| {
@@ -112,8 +122,6 @@ impl Signer {
                 .hint(format!("npvr sign {name} /hls/{name}/ says why"))
                 .caused_by(e)
         })?;
-        // It was let in: what is not good now has run out this moment.
-        let until = shown(app, channel, request).ok().flatten().unwrap_or_else(|| usual(app.now()));
         Ok(Some(Signer { key, until }))
     }
 
@@ -122,6 +130,11 @@ impl Signer {
     pub(super) fn test(until: Time) -> Signer {
         // Of 32 bytes: it is a key.
         Signer { key: Key::new(&[7; 32]).unwrap(), until }
+    }
+
+    /// A link to `path`, which may have a query already.
+    pub(super) fn link(&self, path: &str) -> String {
+        self.key.link(path, self.until)
     }
 
     /// The query of a link to `path`, which begins with a slash; to everything below it, if it ends with one.

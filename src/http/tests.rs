@@ -21,13 +21,19 @@ impl Observer for Nobody {
 
 /// An application over a folder with an empty ledger and no channel.
 pub(super) fn app(folder: &TempDir) -> Arc<App> {
+    app_with(folder, |_| {})
+}
+
+/// The same, with other options.
+pub(super) fn app_with(folder: &TempDir, change: impl FnOnce(&mut Options)) -> Arc<App> {
     let state = folder.path().join("state");
     let ledger = Arc::new(SqliteLedger::open(&state).unwrap());
     let place = Workplace::new(ledger, state.join("spool"), "host".to_owned(), Arc::new(Nobody));
     let configuration = folder.path().join("config");
     std::fs::create_dir_all(configuration.join("channels.d")).unwrap();
     let channels = Channels::new(configuration, Env::of_process().unwrap());
-    let options = Options { archive: state.join("archive"), public_url: None, guard: Arc::default() };
+    let mut options = Options::usual(state.join("archive"));
+    change(&mut options);
     Arc::new(App::new(Arc::new(place), channels, options))
 }
 

@@ -146,3 +146,36 @@ fn identity(track: HeaderTrack<'_>, first: &Init) -> u64 {
     let hash: [u8; 32] = hasher.finalize().into();
     hash.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::IndexEntry;
+    use crate::time::Timescale;
+
+    #[test]
+    fn a_rate_is_two_small_numbers_or_none() {
+        let rate = |ticks_per_s: u32, ticks: u32, samples: u64| {
+            let entry = IndexEntry {
+                decode_time: 0,
+                duration_ticks: ticks,
+                moof_offset: 0,
+                prefix_size: 0,
+                size: 1,
+                sync: true,
+            };
+            let mut index = Index::default();
+            index.push(1, Timescale::new(ticks_per_s).unwrap(), entry);
+            index.tracks[0].traits = Some(Traits { samples, ..Traits::default() });
+            index.tracks[0].rate()
+        };
+        assert_eq!(rate(90_000, 900_000, 250), Some((25, 1)));
+        assert_eq!(rate(30_000, 300_300, 300), Some((30_000, 1_001)));
+        assert_eq!(rate(10_000_000, 100_099_999, 300), Some((30_000, 1_001)), "rounded to ticks");
+        assert_eq!(rate(90_000, 900_000, 125), Some((25, 2)));
+        assert_eq!(
+            (rate(90_000, 900_000, 0), rate(90_000, 0, 5), rate(90_000, 901_234, 251)),
+            (None, None, None)
+        );
+    }
+}

@@ -193,6 +193,29 @@ mod tests {
     }
 
     #[test]
+    fn the_chunk_in_which_the_archive_begins_keeps_nobody_waiting_for_what_was_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(&dir);
+        ledger.open_channel(NEWS, at(4), at(50)).unwrap();
+        for n in 0..2 {
+            let claimed =
+                ledger.claim(NEWS, grid().cell_at(at(n * 10)), "native", at(50), "here", 1).unwrap();
+            let Claimed::Job { id, .. } = claimed else { panic!("{claimed:?}") };
+            let key = grid().cell_at(at(n * 10)).key(NEWS);
+            let stored = Stored { coverage: Coverage::Partial, key, bytes: 1_300, sha256: [1; 32] };
+            let (index, stats) = (&index(n, None).encode(), JobStats::default());
+            let retry_at = Some(at(50));
+            let chunk = Commit { stored: &stored, index, gaps: &[], stats, retry_at, message: None };
+            ledger.commit(id, at(50), &chunk).unwrap();
+        }
+        let until = |end: i64| {
+            let footage = footage(&ledger, NEWS, grid(), &ask(0, end), at(55)).unwrap();
+            footage.clip.parts[0].settled_until
+        };
+        assert_eq!((until(10), until(20)), (at(10), at(10)), "the second may become whole");
+    }
+
+    #[test]
     fn what_an_old_index_lacks_is_asked_for_and_learned() {
         let dir = tempfile::tempdir().unwrap();
         let ledger = ledger(&dir);

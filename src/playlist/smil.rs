@@ -99,7 +99,7 @@ impl Writer<'_> {
         for part in [self.folder, &start.as_str()[..10], "/", start.as_str(), "--", end.as_str(), ".ismv"] {
             self.out.push_str(part);
         }
-        self.out.push_str(&escape(&(self.query)(chunk)));
+        self.out.push_str(&escape((self.query)(chunk)));
     }
 
     fn point(&mut self, name: &str, at: Time) {

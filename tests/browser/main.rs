@@ -1,5 +1,5 @@
 //! The pages in a real browser: Debian's chromium, driven by playwright-core. A person's ways through them, at the width of a desk
-//! and of a phone, in light and in dark; any complaint of the browser fails the test.
+//! and of a phone, in light and in dark; any complaint of the browser fails the test. And `players`: what plays a clip there.
 //!
 //! What is done there is in `look.mjs`; here stands what is looked at. Screenshots are left in `target/screenshots`. tests/run
 //! installs what this needs.
@@ -8,6 +8,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod players;
 mod stage;
 
 use std::io::{BufRead, BufReader};
@@ -28,7 +29,16 @@ struct Server {
 
 impl Server {
     fn start(site: &Site) -> Server {
-        let mut command = site.command(["serve-smil", "--listen", "127.0.0.1:0"]);
+        Server::with(site, &[])
+    }
+
+    /// With further arguments.
+    fn with(site: &Site, more: &[&str]) -> Server {
+        Server::of(site.command(["serve-smil", "--listen", "127.0.0.1:0"].iter().chain(more)))
+    }
+
+    /// What `command` starts, whose first line says where it is.
+    fn of(mut command: Command) -> Server {
         command.stderr(Stdio::inherit());
         let mut process = command.spawn().unwrap();
         let mut line = String::new();

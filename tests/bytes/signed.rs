@@ -197,6 +197,30 @@ fn a_channel_that_has_no_key_or_a_bad_one_is_told() {
 }
 
 #[test]
+fn pages_and_programs_have_links_signed_and_only_for_who_may_write() {
+    let stage = stage(&[]);
+    let post = |headers: &str, body: &str| {
+        let length = body.len();
+        let headers =
+            format!("Content-Type: application/json\r\nContent-Length: {length}{headers}\r\n\r\n{body}");
+        // What follows the empty line is the body.
+        stage.ask("POST", "/api/v1/channels/news/links", &[&headers])
+    };
+    let path = stage.path();
+    let said = post("", &format!("{{\"path\": \"{path}?a=b\", \"lasting\": \"PT1H\"}}"));
+    assert_eq!(said.status, 200, "{}", said.text());
+    let link: serde_json::Value = serde_json::from_str(said.text()).unwrap();
+    let at = format!("http://{}", stage.server.authority);
+    let url = link["url"].as_str().unwrap().strip_prefix(&at).unwrap();
+    assert!(url.contains("?a=b&expires=") && link["until"].is_string(), "{link}");
+    assert_eq!(stage.elsewhere(url).status, 200);
+    assert_eq!(post("", "{\"path\": \"/chunk/sports/\"}").status, 400);
+    assert_eq!(post("", &format!("{{\"path\": \"{path}\", \"lasting\": \"P400D\"}}")).status, 400);
+    let elsewhere = post(&format!("\r\n{ELSEWHERE}"), &format!("{{\"path\": \"{path}\"}}"));
+    assert_eq!(elsewhere.status, 403);
+}
+
+#[test]
 fn neither_keys_nor_signatures_are_in_a_log() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let stage = stage(&["--access-log", log.path().to_str().unwrap()]);

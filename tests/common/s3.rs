@@ -8,9 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
+use s3s::service::{S3Service, S3ServiceBuilder};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -57,7 +61,7 @@ impl S3Server {
                 if away.load(Ordering::SeqCst) {
                     continue;
                 }
-                let service = service.clone();
+                let service = service_fn(open_to_pages(service.clone()));
                 tokio::spawn(async move {
                     let http = hyper::server::conn::http1::Builder::new();
                     // A client that goes away in the middle is the client's right.
@@ -81,6 +85,22 @@ impl S3Server {
     /// Where the server keeps the bucket, as a folder of that name; and beside it parts of uploads.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+}
+
+/// The service as a bucket whose CORS rule lets pages of any site read.
+fn open_to_pages(
+    service: S3Service,
+) -> impl Fn(Request<Incoming>) -> BoxFuture<'static, Result<Response<s3s::Body>, s3s::HttpError>> {
+    move |request| {
+        let service = service.clone();
+        Box::pin(async move {
+            let mut response = Service::call(&service, request).await?;
+            let any = HeaderValue::from_static("*");
+            response.headers_mut().insert("access-control-allow-origin", any.clone());
+            response.headers_mut().insert("access-control-expose-headers", any);
+            Ok(response)
+        })
     }
 }
 

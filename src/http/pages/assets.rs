@@ -1,4 +1,4 @@
-//! The style sheet, the script and the icon of the pages: in the program itself, so that there is nothing to install and
+//! The style sheet, the scripts and the icon of the pages: in the program itself, so that there is nothing to install and
 //! nothing to fetch from elsewhere. Their names hold a hash of their bytes: browsers keep them for good, and a new version has
 //! other names.
 
@@ -29,11 +29,12 @@ impl Asset {
     }
 }
 
-static ALL: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+static ALL: LazyLock<[Asset; 4]> = LazyLock::new(|| {
     [
         Asset::new("style", "css", "text/css; charset=utf-8", include_bytes!("style.css")),
         Asset::new("page", "js", "text/javascript; charset=utf-8", include_bytes!("page.js")),
         Asset::new("icon", "svg", "image/svg+xml", include_bytes!("icon.svg")),
+        Asset::new("player", "js", "text/javascript; charset=utf-8", include_bytes!("player.js")),
     ]
 });
 
@@ -47,6 +48,10 @@ pub(super) fn script() -> &'static Asset {
 
 pub(super) fn icon() -> &'static Asset {
     &ALL[2]
+}
+
+pub(super) fn player() -> &'static Asset {
+    &ALL[3]
 }
 
 /// `GET /assets/{file}`.

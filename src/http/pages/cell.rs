@@ -77,11 +77,7 @@ impl Cell {
             facts: facts(&told, now),
             codes: told.chunk.as_ref().map(codes).unwrap_or_default(),
             job: told.job.as_ref().map(|job| (job.id.to_string(), format!("/job/{}", job.id))),
-            download: told
-                .chunk
-                .as_ref()
-                .filter(|_| channel.s3.is_none())
-                .map(|chunk| format!("/chunk/{}", chunk.key)),
+            download: told.chunk.as_ref().map(|chunk| format!("/chunk/{}", chunk.key)),
             tracks: told.tracks.iter().map(|track| track_of(track, &told)).collect(),
             cell_ms: ms(range.duration()),
             width_ms: ms(last_end(&told).since(range.start)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
+use http::header::CONTENT_SECURITY_POLICY;
 
 use super::blocking;
 use super::calendar::Calendar;
@@ -14,6 +15,7 @@ use super::links::{Link, links};
 use super::missing::{Gap, Hold, Risk, gaps};
 use super::moments::{ceil, clock_label, day_label, floor, moment, stretch, typed};
 use super::picture::{Mark, Picture};
+use super::player::{self, Player};
 use super::points::{Point, points};
 use crate::channel::{Channel, Setting};
 use crate::error::{Error, Kind, Result};
@@ -49,6 +51,7 @@ struct Page {
     cell: Option<Cell>,
     from: String,
     to: String,
+    player: Player,
     links: Vec<Link>,
     gaps: Vec<Gap>,
     more_gaps: u64,
@@ -77,7 +80,8 @@ pub(in crate::http) async fn channel(app: Arc<App>, request: Arc<Request>) -> Re
     blocking(move || {
         let channel = app.channel(request.param("name"))?;
         let asked = asked(&request)?;
-        Ok(frame::answer(&page(&app, &request, &channel, asked, app.now())?)?)
+        let answer = frame::answer(&page(&app, &request, &channel, asked, app.now())?)?;
+        Ok(answer.with_header(CONTENT_SECURITY_POLICY, player::policy(&app, &channel)))
     })
     .await
 }
@@ -129,6 +133,7 @@ fn page(
         cell: one.map(|span| Cell::at(app, &request.base, channel, span.start)).transpose()?,
         from: asked.map(|r| r.start.to_string()).unwrap_or_default(),
         to: asked.map(|r| r.end.to_string()).unwrap_or_default(),
+        player: Player::new(app, &frame, name),
         links: links(&frame, name, asked),
         gaps: gaps(&model.missing, within, grid_s),
         more_gaps: model.missing_left_out,

@@ -6,7 +6,7 @@ use http::header::{CACHE_CONTROL, VARY};
 
 use super::assets;
 use crate::error::{Error, Kind, Result};
-use crate::http::{Answer, Base, Request};
+use crate::http::{Answer, Base, Library, Request};
 
 /// The part of the site that a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,11 @@ impl Frame {
         self.base.path(path)
     }
 
+    /// The address of hls.js, as this page finds it.
+    pub(super) fn library(&self, library: &Library) -> String {
+        library.address(&self.base)
+    }
+
     /// A link to `path` that works outside of the page too.
     pub(super) fn url(&self, path: &str) -> String {
         self.base.url(path)
@@ -47,6 +52,10 @@ impl Frame {
 
     pub(super) fn script(&self) -> String {
         self.base.path(&assets::script().path)
+    }
+
+    pub(super) fn player(&self) -> String {
+        self.base.path(&assets::player().path)
     }
 
     pub(super) fn icon(&self) -> String {

@@ -4,7 +4,9 @@ use super::frame::Frame;
 use crate::time::Range;
 
 /// What a link is for, and its path: `{name}` is the channel, `{start}` and `{end}` the range.
-const LINKS: [(&str, &str, &str); 4] = [
+const LINKS: [(&str, &str, &str); 6] = [
+    ("HLS", "/hls/{name}/{start}--{end}/master.m3u8", "plays in browsers, hls.js, Shaka Player and ffmpeg"),
+    ("DASH", "/dash/{name}/{start}--{end}.mpd", "plays in dash.js, Shaka Player and ffmpeg"),
     ("MP4", "/mp4/{name}/{start}--{end}.mp4?download=1", "one file, cut to the frame"),
     ("SMIL", "/smil/{name}/{start}--{end}.smil", "a playlist for Unified Remix"),
     ("ISM", "/ism/{name}/{start}--{end}.ism", "a server manifest for Unified Origin"),

@@ -23,6 +23,7 @@ mod missing;
 mod moments;
 mod overview;
 mod picture;
+mod player;
 mod points;
 mod refused;
 #[cfg(test)]
@@ -46,7 +47,6 @@ pub(super) fn routes(to: &mut Routes) {
     to.add(Method::GET, "/assets/{file}", Style::Plain, Access::Open, assets::asset);
     to.add(Method::GET, "/", Style::Page, Access::Read, overview);
     to.add(Method::GET, "/channel/{name}/cell", Style::Page, Access::Read, cell::cell);
-    // A wiki is another site.
     // A wiki is another site.
     to.add(Method::GET, "/channel/{name}/coverage.svg", Style::Plain, Access::Read, coverage::coverage)
         .shared();

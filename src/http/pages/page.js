@@ -94,7 +94,7 @@ const WORDS = {
   archived: "archived", partial: "with gaps", missing: "missing", open: "not yet archived",
   capturing: "being captured", failed: "failed, and tried again",
 };
-const iso = (s) => new Date(s * 1000).toISOString().replace(".000Z", "Z");
+const iso = (s) => new Date(Math.round(s * 1000)).toISOString().replace(".000Z", "Z");
 const told = (s) => iso(s).replace("T", " ").replace("Z", "");
 
 function calendar() {
@@ -211,6 +211,7 @@ function calendar() {
     const whole = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
     const good = whole.test(from) && whole.test(to) && from < to;
     list.hidden = !good;
+    form.dispatchEvent(new Event("chosen"));
     if (!good) return;
     for (const link of all("a[data-pattern]", list)) {
       const url = link.dataset.pattern.replace("{start}", from).replace("{end}", to);
@@ -321,20 +322,22 @@ function copying() {
   for (const button of all("button.copy")) {
     button.hidden = false;
     button.setAttribute("aria-label", `Copy the ${one(".label", button.closest("li")).textContent} link`);
-    button.addEventListener("click", async () => {
-      const link = one("a", button.closest("li"));
-      let done = true;
-      try {
-        await navigator.clipboard.writeText(link.href);
-      } catch {
-        // Without TLS a browser may have no clipboard: the text is selected, for Ctrl-C.
-        getSelection().selectAllChildren(link);
-        done = document.execCommand("copy");
-      }
-      button.textContent = done ? "Copied" : "Selected";
-      setTimeout(() => { button.textContent = "Copy"; }, 1500);
-    });
+    button.addEventListener("click", () => copy(one("a", button.closest("li")), button));
   }
+}
+
+async function copy(link, button) {
+  const idle = button.dataset.idle ??= button.textContent;
+  let done = true;
+  try {
+    await navigator.clipboard.writeText(link.href);
+  } catch {
+    // Without TLS a browser may have no clipboard: the text is selected, for Ctrl-C.
+    getSelection().selectAllChildren(link);
+    done = document.execCommand("copy");
+  }
+  button.textContent = done ? "Copied" : "Selected";
+  setTimeout(() => { button.textContent = idle; }, 1500);
 }
 
 // ---- Filters answer at once.

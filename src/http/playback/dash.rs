@@ -226,3 +226,37 @@ fn nearest(track: &TrackIndex, ticks: i64) -> Option<(u64, IndexEntry)> {
 fn missing(channel: &Channel) -> Error {
     Error::new(Kind::NotFound, format!("channel {}: there is no such segment", channel.name))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::time::Timescale;
+
+    proptest! {
+        #[test]
+        fn every_fragment_is_found_by_when_it_begins_as_a_browser_says_it(
+            hz in prop::sample::select(vec![600_u32, 48_000, 90_000, 10_000_000]),
+            durations in prop::collection::vec(20_u32..400, 1..50),
+            wanted in any::<prop::sample::Index>(),
+        ) {
+            let mut index = Index::default();
+            let mut at = 1_800_000_000 * u64::from(hz) + 1;
+            for (n, tenths) in durations.iter().enumerate() {
+                let duration_ticks = hz / 10 * tenths / 10;
+                let moof_offset = u64::try_from(n).unwrap();
+                let entry =
+                    IndexEntry { decode_time: at, duration_ticks, moof_offset, prefix_size: 0, size: 1, sync: true };
+                index.push(1, Timescale::new(hz).unwrap(), entry);
+                at += u64::from(duration_ticks);
+            }
+            let track = &index.tracks[0];
+            let fragment = wanted.get(&track.fragments);
+            // Doubles have 53 bits.
+            let said = fragment.decode_time as f64 as i64;
+            prop_assert_eq!(nearest(track, said).map(|found| found.1), Some(*fragment));
+            prop_assert_eq!(nearest(track, said - i64::from(hz) * 100), None);
+        }
+    }
+}

@@ -20,7 +20,10 @@ const LARGEST: u64 = 1 << 20;
 
 /// Headers that were read: by channel and cell, and by the checksum of the chunk, as a partial one may be replaced.
 #[derive(Default)]
-pub(in crate::http) struct Headers(Mutex<HashMap<(String, Cell, [u8; 32]), Bytes>>);
+pub(in crate::http) struct Headers(Mutex<HashMap<Key, Bytes>>);
+
+/// Channel, cell, and the SHA-256 of the chunk.
+type Key = (String, Cell, [u8; 32]);
 
 impl Headers {
     /// The first `bytes` of the chunk of a cell.

@@ -50,7 +50,7 @@ pub(super) struct CleanupTask {
     ))]
 pub(in crate::http) async fn keys(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let name = known(&app, request.param("name"))?.to_string();
-    if request.wants_html() && !request.prefers_json() {
+    if request.prefers_page() {
         return Ok(pages::part_of(&request, &format!("/channel/{name}")));
     }
     let pages = move |after: Option<Cell>| {
@@ -74,7 +74,7 @@ pub(in crate::http) async fn keys(app: Arc<App>, request: Arc<Request>) -> Resul
     ))]
 pub(in crate::http) async fn gaps(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let name = known(&app, request.param("name"))?;
-    if request.wants_html() && !request.prefers_json() {
+    if request.prefers_page() {
         return Ok(pages::part_of(&request, &format!("/channel/{name}#gaps")));
     }
     let channel = app.channel(name.as_str())?;

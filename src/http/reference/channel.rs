@@ -39,7 +39,7 @@ pub(in crate::http) async fn all(app: Arc<App>, request: Arc<Request>) -> Result
         (status = 404, description = "There is none of that name", body = Failure),
     ))]
 pub(in crate::http) async fn one(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
-    if request.wants_html() && !request.prefers_json() {
+    if request.prefers_page() {
         return pages::channel(app, request).await;
     }
     let name = known(&app, request.param("name"))?;

@@ -9,6 +9,7 @@ pub(super) mod chunks;
 pub(super) mod gaps;
 pub(super) mod holds;
 pub(super) mod jobs;
+pub(super) mod links;
 mod query;
 pub(super) mod status;
 pub(super) mod tasks;
@@ -63,6 +64,7 @@ pub(super) fn routes(to: &mut Routes) {
     to.add(get.clone(), "/api/v1/channels/{name}/chunks", read.0, read.1, chunks::all);
     to.add(get.clone(), "/api/v1/channels/{name}/chunks/{cell}", read.0, read.1, chunks::one);
     to.add(get.clone(), "/api/v1/channels/{name}/gaps", read.0, read.1, gaps::all);
+    to.add(post.clone(), "/api/v1/channels/{name}/links", write.0, write.1, links::sign);
     to.add(get.clone(), "/api/v1/jobs", read.0, read.1, jobs::all);
     to.add(get.clone(), "/api/v1/jobs/{id}", read.0, read.1, jobs::one);
     to.add(get.clone(), "/api/v1/jobs/{id}/log", read.0, read.1, jobs::log);

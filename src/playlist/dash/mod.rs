@@ -79,3 +79,6 @@ pub struct Growth<'a> {
 pub fn mpd(show: &Show<'_>, addresses: &dyn Addresses) -> String {
     writer::write(show, addresses)
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,10 +27,10 @@ impl Writer<'_> {
         match constant {
             None => {
                 let media = escape(self.show.template);
-                write!(
+                writeln!(
                     self.out,
                     "        <SegmentTemplate timescale=\"{timescale}\" presentationTimeOffset=\"{start}\" \
-                     initialization=\"{init}\" media=\"{media}\">\n"
+                     initialization=\"{init}\" media=\"{media}\">"
                 )?;
                 self.timeline(track)?;
                 self.out.push_str("        </SegmentTemplate>\n");

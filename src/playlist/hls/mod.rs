@@ -112,7 +112,7 @@ fn part_runs(reel: &Reel<'_>, id: u32, openings: &mut [Opening]) {
         let spans = || run.track(id).into_iter().flat_map(|track| &track.spans);
         let first = spans().next().filter(|span| span.cell.start() <= run.range.start);
         opening.is_joined &= !is_other(before, first.and_then(Span::init));
-        before = spans().filter_map(Span::init).last().or(before);
+        before = spans().filter_map(Span::init).next_back().or(before);
     }
 }
 

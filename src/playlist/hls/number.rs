@@ -26,7 +26,7 @@ pub(super) fn push_seconds(out: &mut String, us: u64) {
     if rest == 0 {
         return;
     }
-    while rest % 10 == 0 {
+    while rest.is_multiple_of(10) {
         rest /= 10;
         width -= 1;
     }

@@ -124,17 +124,36 @@ impl<'a, F: FnMut(Item<'a>)> Walk<F> {
         }
         for fragment in span.fragments {
             let start = span.presented(fragment);
-            let end = start.saturating_add(i64::from(fragment.duration_ticks));
-            let (start, end) = (ticks_us(start, timescale), ticks_us(end, timescale));
+            let end = ticks_us(start.saturating_add(i64::from(fragment.duration_ticks)), timescale);
             // What is no hole is closed: the fragment behind it takes the rounding.
-            let from = self.told.unwrap_or(start);
-            (self.tell)(Item::Fragment(span.cell, fragment, from.min(end), end));
-            self.told = Some(end.max(from));
-            self.slack = (end - start) / 2;
+            let from = self.told.unwrap_or_else(|| ticks_us(start, timescale)).min(end);
+            (self.tell)(Item::Fragment(span.cell, fragment, from, end));
+            self.told = Some(end);
+            self.slack = (end - from) / 2;
         }
     }
 }
 
+/// Ticks in microseconds, rounded down. There are hundreds of thousands of them in a playlist, so it goes without wide numbers.
 fn ticks_us(ticks: i64, timescale: Timescale) -> i64 {
-    timescale.ns(ticks).div_euclid(1_000)
+    let hz = i64::from(timescale.get());
+    ticks.div_euclid(hz).saturating_mul(1_000_000).saturating_add(ticks.rem_euclid(hz) * 1_000_000 / hz)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn microseconds_are_those_of_the_nanoseconds(ticks in -1_i64 << 60..1 << 60, hz in 1_u32..=u32::MAX) {
+            let timescale = Timescale::new(hz).unwrap();
+            let ns = timescale.ns(ticks);
+            // Beyond the year 2262 there are no nanoseconds.
+            prop_assume!(ns > i64::MIN && ns < i64::MAX);
+            prop_assert_eq!(ticks_us(ticks, timescale), ns.div_euclid(1_000));
+        }
+    }
 }

@@ -73,7 +73,8 @@ pub struct Film {
 }
 
 impl Film {
-    /// The file of a clip, with these tracks of its reel, by id, in this order; and what is to be read for it, in order.
+    /// The file of a clip, with these tracks of its reel, by id, in this order; and what is to be read for it, in order. The first
+    /// track is the one that is cut to the sample.
     /// `keeps_gaps`: what is missing takes as long as it took, and is not skipped.
     pub fn new(clip: &Clip, reel: &Reel, ids: &[u32], keeps_gaps: bool) -> (Film, Vec<Job>) {
         let scale_of = |id: &u32| reel.runs.iter().find_map(|run| Some(run.track(*id)?.timescale));

@@ -126,6 +126,7 @@ impl Strip {
         let (movie, timescale) = (self.movie, self.timescale);
         if let Some(last) = self.edits.last_mut().filter(|edit| edit.media_ticks.is_some()) {
             let longer = last.duration_ticks.saturating_add(ticks);
+            // Not an empty edit, at which ffmpeg complains in the middle of a list, and shows the wrong frames.
             // The media reaches as far as the edit does: by less than a tick it may not, even where there is nothing to fill.
             let until = last.media_ticks.unwrap_or(0).saturating_add(rounded_up(longer, movie, timescale));
             let missing = u64::try_from(until).unwrap_or(0).saturating_sub(self.table.duration_ticks());

@@ -163,12 +163,16 @@ impl Store for DiskStore {
     async fn get(&self, key: &str, range: Option<ByteRange>) -> Result<Reading> {
         check_key(key)?;
         let name = key.to_owned();
-        let opened = move |root: &Path| {
-            let file = std::fs::File::open(root.join(&name)).map_err(|e| object_failed(root, &name, e))?;
-            let object = describe(&name, &file.metadata()?)?;
-            Ok((file, object))
+        let file = match read::opened(&self.root.join(key)) {
+            Some(file) => file,
+            None => {
+                let open = move |root: &Path| {
+                    std::fs::File::open(root.join(&name)).map_err(|e| object_failed(root, &name, e))
+                };
+                self.blocking(open).await?
+            }
         };
-        let (file, object) = self.blocking(opened).await?;
+        let object = describe(key, &file.metadata()?)?;
         let range = range.unwrap_or(ByteRange { start: 0, end: object.bytes });
         let whole = range.start == 0 && object.bytes == 0;
         let end = range.end.min(object.bytes);

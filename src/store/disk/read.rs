@@ -6,10 +6,12 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::task::consume_budget;
 
@@ -19,6 +21,12 @@ use crate::error::{Error, Kind, Result};
 /// How much is read at once, in bytes. A reader that is slow holds so much; and what was just read is still in the caches of
 /// the processor when it is sent.
 const READ_BYTES: usize = 64 * 1024;
+
+/// Opens a file whose path the system has in memory; `None` if it has not, or cannot tell, or there is no such file.
+pub(super) fn opened(path: &Path) -> Option<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED).ok().map(File::from)
+}
 
 /// The bytes from `start` to `end` of a file.
 pub(super) fn pieces(file: File, start: u64, end: u64) -> BoxStream<'static, Result<Bytes>> {
