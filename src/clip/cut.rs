@@ -102,10 +102,7 @@ pub fn cut(asked: Range, shelf: &[Shelved], lacks: &[Lack], grid: Grid, now: Tim
     let mut gaps: Vec<Gap> = nothing.as_slice().iter().flat_map(|r| told(*r, expected_from)).collect();
     gaps.extend(track_gaps(asked, &runs, &nothing, lacks));
     gaps.sort_by(|a, b| (a.range.start, &a.what).cmp(&(b.range.start, &b.what)));
-    let settled_until = match gaps.iter().any(|gap| gap.what == Missing::NotYet) {
-        true => asked.end.min(expected_from).min(unsettled(asked, shelf, now)).max(asked.start),
-        false => asked.end,
-    };
+    let settled_until = asked.end.min(expected_from).min(unsettled(asked, shelf, now)).max(asked.start);
     Part { asked, runs, gaps, closed: is_closed(asked, shelf, now), settled_until }
 }
 

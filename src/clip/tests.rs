@@ -170,6 +170,14 @@ fn nothing_is_put_in_front_of_what_is_shown_of_a_clip_that_grows() {
 }
 
 #[test]
+fn a_chunk_that_is_there_for_priming_and_may_change_holds_up_nothing() {
+    let mut shelf = cells(0..3);
+    shelf[0].settled = false;
+    let until = |start: i64| cut(r(start, 900), &shelf, &[], grid(), Time::from_s(850)).settled_until.s();
+    assert_eq!((until(302), until(298)), (900, 298));
+}
+
+#[test]
 fn what_may_still_change_is_not_closed() {
     let with = |change: &dyn Fn(&mut Shelved)| {
         let mut shelf = cells(0..3);
