@@ -34,7 +34,7 @@ pub struct HeaderWanted {
 
 /// The most fragments in the chunks of a clip, of all tracks: some 40 bytes each in memory, so 40 MB; five days of a channel of
 /// four tracks with segments of two seconds.
-pub(super) const MAX_FRAGMENTS: usize = 1_000_000;
+pub const MAX_FRAGMENTS: usize = 1_000_000;
 
 /// What there is of `ask` at `now`, down to the fragments, on a channel whose grid is `grid` today.
 ///
