@@ -102,10 +102,11 @@ pub fn cut(asked: Range, shelf: &[Shelved], lacks: &[Lack], grid: Grid, now: Tim
     let mut gaps: Vec<Gap> = nothing.as_slice().iter().flat_map(|r| told(*r, expected_from)).collect();
     gaps.extend(track_gaps(asked, &runs, &nothing, lacks));
     gaps.sort_by(|a, b| (a.range.start, &a.what).cmp(&(b.range.start, &b.what)));
-    let settled_until = match gaps.iter().any(|gap| gap.what == Missing::NotYet) {
-        true => asked.end.min(expected_from).min(unsettled(asked, shelf, now)).max(asked.start),
-        false => asked.end,
-    };
+    let is_coming = gaps.iter().any(|gap| gap.what == Missing::NotYet);
+    let comes = if is_coming { expected_from } else { asked.end };
+    // Of what is over, a chunk that may yet be replaced by one that holds more is played as it is.
+    let unsettled = unsettled(asked, shelf.iter().filter(|s| is_coming || !s.stored), now);
+    let settled_until = asked.end.min(comes).min(unsettled).max(asked.start);
     Part { asked, runs, gaps, closed: is_closed(asked, shelf, now), settled_until }
 }
 
@@ -222,9 +223,11 @@ fn track_gaps(asked: Range, runs: &[Run], nothing: &Ranges, lacks: &[Lack]) -> V
     gaps.collect()
 }
 
-/// When the first cell begins that may yet become another, and is not too old to wait for.
-fn unsettled(asked: Range, shelf: &[Shelved], now: Time) -> Time {
-    let touching = shelf.iter().filter(|s| !s.cell.range().intersect(asked).is_empty());
+/// When the first cell of `shelf` begins that may yet become another, and is not too old to wait for. What comes for priming, too,
+/// comes in front of what is there.
+fn unsettled<'a>(asked: Range, shelf: impl Iterator<Item = &'a Shelved>, now: Time) -> Time {
+    let near = Range::new(asked.start.minus(PRIMING), asked.end);
+    let touching = shelf.filter(|s| !s.cell.range().intersect(near).is_empty());
     let coming = touching.filter(|s| !s.settled && s.cell.end() > now.minus(SOON));
     coming.map(|s| s.cell.start()).min().unwrap_or(Time::MAX)
 }
