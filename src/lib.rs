@@ -18,7 +18,7 @@
 //! | 1b | [`media`] | fragmented MP4: bytes in, values out |
 //! | 2 | [`channel`], [`timeline`] | raw TOML → a valid channel, every default and limit; what a source holds |
 //! | 3 | [`plan`], [`retention`], [`clip`] | pure decisions |
-//! | 3b | [`playlist`] | what is written of them: a clip as text |
+//! | 3b | [`playlist`] | what is written of them: a clip as text, or as the head of a file |
 //! | 4 | [`clock`], [`failpoint`] | the only reader of the real time; where a test can kill the program |
 //! | 5 | [`channels`], [`ledger`], [`store`], [`source`] | ports: a trait, its promises, one suite for all adapters behind it |
 //! | 5b | [`program`] | another program, run so that nothing of it goes on when npvr does not |
@@ -79,7 +79,7 @@
 //!     Tests: `a_gap_in_one_audio_track_is_one_gap_told_once_and_every_other_cell_is_whole`,
 //!     `holes_are_told_apart_by_their_reasons`, `a_head_that_the_source_was_not_seen_to_hold_is_a_gap`,
 //!     `a_track_without_a_fragment_lacks_the_whole_cell`,
-//!     `every_archived_instant_is_played_once_and_every_other_is_told`.
+//!     `every_archived_instant_is_played_once_and_every_other_is_told`, `what_is_missing_is_skipped_or_marked_or_refused_and_told`.
 //! 11. Secrets are in no log, job, command line, error, status, or HTTP answer; but for what the operator has `mp4split` told,
 //!     which has no other way to be told, and puts it into its manifests.
 //!     Tests: `secrets_are_in_no_output_no_log_and_no_ledger_whatever_goes_wrong`,

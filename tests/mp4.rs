@@ -102,10 +102,11 @@ fn ffmpeg(input: &[&str], output: &[&str]) -> String {
     ran.stdout
 }
 
-/// The hashes of the frames that ffmpeg shows of a track of a file.
+/// The hashes of the frames that ffmpeg shows of a track of a file, in order. They are numbered anew: where an edit begins among
+/// frames that are not in the order of their times, ffmpeg is off by one or two of them.
 #[track_caller]
 fn shown(file: &Path, stream: &str) -> Vec<String> {
-    let output = ["-fps_mode", "passthrough", "-f", "framemd5", "-"];
+    let output = ["-vf", "setpts=N/25/TB", "-fps_mode", "passthrough", "-f", "framemd5", "-"];
     let hashes = ffmpeg(&["-i", file.to_str().unwrap(), "-map", stream], &output);
     lines(&hashes).map(|(_, hash)| hash).collect()
 }
@@ -183,7 +184,13 @@ fn what_is_missing_is_skipped_or_marked_or_refused_and_told() {
     let skipped = seconds(&file);
     assert!((8.0..=10.0).contains(&skipped), "{skipped}");
     let file = stage.clip(&text, "mark.mp4", &["--gaps", "mark"], 3);
-    assert!(shown(&file, "0:v") == there);
+    // What the last frames before the gap need comes after them, and is shown before the picture stands still.
+    let mut marked = shown(&file, "0:v");
+    let needed = marked.len() - there.len();
+    assert!(needed <= 2, "{needed}");
+    let run = expected(&frames, &[stage.range(3, 5_000, 5_000)]).len();
+    marked.drain(run..run + needed);
+    assert!(marked == there);
     assert!((seconds(&file) - 20.0).abs() < 0.001, "{}", seconds(&file));
 
     let path = stage.path("fail.mp4");

@@ -50,7 +50,7 @@ pub(crate) fn mp4() -> Result<Vec<Figure>> {
         let ask = Ask::from(Range::new(start, Time::from_s(SINCE_S + 617 + hours * 3_600)));
         let began = Tick::now();
         let footage = footage(&ledger, NEWS, grid()?, &ask, Time::from_s(SINCE_S * 2))?;
-        let plan = plan(&ledger, NEWS, &footage, &footage.clip, &"video=all".parse::<Choice>()?, Gaps::Skip)?;
+        let plan = plan(&ledger, NEWS, &footage, &"video=all".parse::<Choice>()?, Gaps::Skip)?;
         let movie = runtime.block_on(plan.make(&store, &spool, || {}))?;
         let ms = began.elapsed().as_secs_f64() * 1_000.0;
         let off_ns = movie.presented_ns - hours * 3_600 * 1_000_000_000;

@@ -87,7 +87,7 @@ pub(crate) async fn run(args: Args, places: &Places) -> Result<Exit> {
     let shown = shown(&site, &channel, store.as_ref(), &args.ranges).await?;
     let name = channel.name.as_str();
     let (ledger, gaps) = (site.place.ledger.as_ref(), args.gaps.parse::<Gaps>()?);
-    let planned = plan(ledger, name, &shown, &shown.clip, &choice, gaps);
+    let planned = plan(ledger, name, &shown, &choice, gaps);
     let planned = planned.map_err(|e| e.context(format_args!("channel {name}")))?;
     let names: Vec<String> = planned.tracks.iter().map(|track| track.name()).collect();
     let missing: Vec<&Gap> = shown.clip.gaps().filter(|gap| concerns(gap, &names)).collect();

@@ -38,12 +38,12 @@ impl Clip {
         self.parts.iter().all(|part| part.closed)
     }
 
-    /// True if more of it is expected soon.
+    /// True if what is not there yet is expected soon.
     pub fn grows(&self) -> bool {
-        self.parts.iter().any(|part| part.settled_until < part.asked.end)
+        self.gaps().any(|gap| gap.what == Missing::NotYet)
     }
 
-    /// Its ranges up to where more is expected soon; `None` if there are none.
+    /// Its ranges up to where more, or better, is expected soon; `None` if there are none.
     pub fn settled(&self) -> Option<Ask> {
         let mut ranges = Vec::new();
         for part in &self.parts {

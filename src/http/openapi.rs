@@ -157,6 +157,7 @@ mod tests {
         "/apidocs",
         "/apidocs/",
         "/assets/{file}",
+        "/assets/hls.js",
         "/channel/{name}/cell",
         "/channel/{name}/coverage.svg",
     ];

@@ -78,8 +78,7 @@ pub struct Movie {
     pieces: Vec<Piece>,
 }
 
-/// The file of a clip. `whole` is the clip with all that is missing of what was asked for, also where `footage` has only the part
-/// that will stay as it is.
+/// The file of a clip.
 ///
 /// # Errors
 /// [`Kind::Usage`] for tracks that are not there, and for too much at once; [`Kind::NotFound`] where no chosen track has media;
@@ -89,7 +88,6 @@ pub fn plan(
     ledger: &dyn Ledger,
     channel: &str,
     footage: &Footage,
-    whole: &Clip,
     choice: &Choice,
     gaps: Gaps,
 ) -> Result<Plan> {
@@ -108,7 +106,7 @@ pub fn plan(
         }
     }
     if gaps == Gaps::Fail {
-        refuse_gaps(whole, &chosen.iter().map(|row| row.track.name()).collect::<Vec<_>>())?;
+        refuse_gaps(&footage.clip, &chosen.iter().map(|row| row.track.name()).collect::<Vec<_>>())?;
     }
     let ids: Vec<u32> = chosen.iter().map(|row| row.id).collect();
     let reel = footage.reel(&ids);
@@ -133,12 +131,12 @@ pub fn plan(
 }
 
 /// Refuses a clip of which something is missing of these tracks.
-fn refuse_gaps(whole: &Clip, names: &[String]) -> Result<()> {
+fn refuse_gaps(clip: &Clip, names: &[String]) -> Result<()> {
     let counts = |gap: &&Gap| match &gap.what {
         Missing::Track(name) => names.contains(name),
         _ => true,
     };
-    let missing: Vec<String> = whole.gaps().filter(counts).map(|gap| gap.range.to_string()).collect();
+    let missing: Vec<String> = clip.gaps().filter(counts).map(|gap| gap.range.to_string()).collect();
     let Some(first) = missing.first() else { return Ok(()) };
     let more = if missing.len() > 1 { format!(", and {} more", missing.len() - 1) } else { String::new() };
     Err(Error::new(Kind::Busy, format!("{first} is missing{more}")).hint("gaps=skip leaves it out"))

@@ -8,7 +8,7 @@ use http::Method;
 use http::header::{CONTENT_DISPOSITION, ETAG, IF_NONE_MATCH, LAST_MODIFIED};
 
 use super::part::Part;
-use super::scene::{Scene, scene};
+use super::scene::{Scene, still};
 use crate::error::Result;
 use crate::http::clip::with_facts;
 use crate::http::{Access, Answer, App, Refusal, Request, Routes, Style};
@@ -47,14 +47,14 @@ pub(super) fn routes(to: &mut Routes) {
 pub(in crate::http) async fn mp4(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let ranges = request.param("ranges");
     let (choice, gaps) = (choice(&request)?, request.query("gaps").unwrap_or("skip").parse::<Gaps>()?);
-    let scene = scene(&app, request.param("name"), ranges.strip_suffix(".mp4").unwrap_or(ranges)).await?;
+    let scene = still(&app, request.param("name"), ranges.strip_suffix(".mp4").unwrap_or(ranges)).await?;
     let name = scene.channel.name.as_str();
-    let plan = plan(app.place.ledger.as_ref(), name, &scene.footage, scene.whole(), &choice, gaps)
+    let plan = plan(app.place.ledger.as_ref(), name, &scene.footage, &choice, gaps)
         .map_err(|e| e.context(format_args!("channel {name}")))?;
     let tag = format!("\"{}\"", plan.tag);
     let facts = |answer: Answer| {
         let disposition = if request.query("download").is_some() { "attachment" } else { "inline" };
-        with_facts(answer, scene.whole())
+        with_facts(answer, &scene.footage.clip)
             .with_header(ETAG, &tag)
             .with_header(LAST_MODIFIED, plan.modified.http_date())
             .with_header(CONTENT_DISPOSITION, format!("{disposition}; filename=\"{}\"", file_name(&scene)))

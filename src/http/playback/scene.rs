@@ -63,7 +63,7 @@ pub(super) async fn scene(app: &App, name: &str, ranges: &str) -> Result<Scene, 
             ask.clone()
         }
         // What is still to come is put behind what is there, and never in between: until it has come, nothing behind it is shown.
-        _ if clip.grows() => clip.settled().ok_or_else(|| not_yet(&channel, &ask))?,
+        _ if grows => clip.settled().ok_or_else(|| not_yet(&channel, &ask))?,
         _ => ask.clone(),
     };
     let footage = footage(app, &channel, &shown, now).await?;
@@ -74,6 +74,25 @@ pub(super) async fn scene(app: &App, name: &str, ranges: &str) -> Result<Scene, 
     };
     let whole = grows.then_some(clip);
     Ok(Scene { channel, ask, ranges, footage, grows, whole })
+}
+
+/// The same for a file, which does not grow: all that is there of it by now, also behind what is still to come.
+///
+/// # Errors
+/// As [`scene`].
+pub(super) async fn still(app: &App, name: &str, ranges: &str) -> Result<Scene, Refusal> {
+    let (channel, now) = (app.channel(name)?, app.now());
+    let (mut ask, ending) = Ask::read(ranges, now)?;
+    may_be_there(&channel, &ask, now)?;
+    let clip = playback::clip(app.place.ledger.as_ref(), name, channel.grid, &ask, now)?;
+    is_there(&channel, &ask, &clip)?;
+    let start = ask.ranges().first().map(|range| range.start);
+    let last = clip.runs().last().map(|run| run.range.end);
+    if let (Ending::Now | Ending::Open, Some(start), Some(last)) = (ending, start, last) {
+        ask = Ask::from(Range::new(start, last));
+    }
+    let footage = footage(app, &channel, &ask, now).await?;
+    Ok(Scene { channel, ranges: ask.to_string(), ask, footage, grows: false, whole: None })
 }
 
 fn not_yet(channel: &Channel, ask: &Ask) -> Error {

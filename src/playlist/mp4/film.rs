@@ -73,16 +73,16 @@ pub struct Film {
 }
 
 impl Film {
-    /// The file of a clip, with these tracks of its reel, by id, in this order; and what is to be read for it, in order. The first
-    /// track is the one that is cut to the sample.
+    /// The file of a clip, with these tracks of its reel, by id, in this order; and what is to be read for it, in order.
     /// `keeps_gaps`: what is missing takes as long as it took, and is not skipped.
     pub fn new(clip: &Clip, reel: &Reel, ids: &[u32], keeps_gaps: bool) -> (Film, Vec<Job>) {
         let scale_of = |id: &u32| reel.runs.iter().find_map(|run| Some(run.track(*id)?.timescale));
         let scales: Vec<Timescale> = ids.iter().map(|id| scale_of(id).unwrap_or(Timescale::ONE)).collect();
         let movie = timescale(scales.iter().copied());
+        let lead = ids.iter().find_map(scale_of).unwrap_or(Timescale::ONE);
         let film = Film {
             movie,
-            places: places(clip, reel, ids.first().copied(), movie, keeps_gaps),
+            places: places(clip, reel, movie, lead, keeps_gaps),
             strips: scales.into_iter().map(|scale| Strip::new(scale, movie)).collect(),
             media: vec![None; ids.len()],
             cells: Vec::new(),

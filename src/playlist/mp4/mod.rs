@@ -4,7 +4,7 @@
 //! Nothing is decoded, so a track begins with the sync sample that its in point needs, and an edit list says what of it is
 //! presented. Players, above all ffmpeg and what is made of it, heed an empty edit only at the start of a list. So where a track
 //! has a hole later on, or a gap is to be kept, its last sample lasts until it goes on: pictures freeze, sound is silent, and
-//! every track stays in step with the others.
+//! every track stays in step with the others. A frame that is only there because the last ones need it is shown then, at its time.
 
 mod choice;
 mod film;

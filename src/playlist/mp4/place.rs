@@ -49,49 +49,42 @@ fn common_divisor(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
-/// The places of all runs. A run that begins with nothing, or ends so, in all of its tracks, is that much shorter.
-///
-/// They begin and end on ticks of the track `lead`, so that it is cut exactly; of another one, a player that plays by its own
-/// ticks may begin one more sample in the last fraction of a tick.
+/// The places of all runs. A run that begins with nothing, or ends so, in all of its tracks, is that much shorter. They begin and
+/// end on ticks of `lead`, the timescale of the first track: less than a tick of a frame would be a frame too many.
 pub(super) fn places(
     clip: &Clip,
-    reel: &Reel,
-    lead: Option<u32>,
+    reel: &Reel<'_>,
     movie: Timescale,
+    lead: Timescale,
     keeps_gaps: bool,
 ) -> Vec<Place> {
-    // In nanoseconds first: so nothing drifts, however many runs there are.
-    let mut at_ns: i64 = 0;
+    // In ticks of `lead`: where a part begins, and up to where there is something already.
+    let (mut at, mut filled): (i64, i64) = (0, 0);
     let mut runs = reel.runs.iter();
     let mut places = Vec::with_capacity(reel.runs.len());
     for part in &clip.parts {
         for run in runs.by_ref().take(part.runs.len()) {
-            let range = on_ticks(if keeps_gaps { run.range } else { with_media(run) }, run, lead);
-            let length_ns = range.end.signed_ns_since(range.start).max(0);
-            let start_ns =
-                if keeps_gaps { at_ns + range.start.signed_ns_since(part.asked.start) } else { at_ns };
-            let (start, length) = (ticks(start_ns, movie), ticks(length_ns, movie));
-            places.push(Place { range, start, length });
+            let range = if keeps_gaps { run.range } else { with_media(run) };
+            let gap_ns = if keeps_gaps { range.start.signed_ns_since(part.asked.start) } else { 0 };
+            let start = filled.max(at + lead.ticks_nearest(i128::from(gap_ns)));
+            let mut place = Place { range, start: ticks(start, lead, movie), length: 0 };
+            let (from, to) = place.points(lead);
+            place.length = ticks(to - from, lead, movie);
+            places.push(place);
+            filled = start + (to - from).max(0);
             if !keeps_gaps {
-                at_ns += length_ns;
+                at = filled;
             }
         }
         if keeps_gaps {
-            at_ns += part.asked.end.signed_ns_since(part.asked.start).max(0);
+            at += lead.ticks_nearest(i128::from(part.asked.end.signed_ns_since(part.asked.start)));
         }
     }
     places
 }
 
-fn ticks(ns: i64, movie: Timescale) -> u64 {
-    movie.ticks_nearest(i128::from(ns)).unsigned_abs()
-}
-
-/// From the first tick of a track to the last.
-fn on_ticks(range: Range, run: &ReelRun, track: Option<u32>) -> Range {
-    let Some(track) = track.and_then(|id| run.track(id)) else { return range };
-    let at = |time| MediaTime::first_at_or_after(time, track.timescale).instant();
-    Range::new(at(range.start), at(range.end))
+fn ticks(ticks: i64, lead: Timescale, movie: Timescale) -> u64 {
+    lead.convert(ticks.max(0), movie).unsigned_abs()
 }
 
 /// What of a run some track has media of, at its ends.

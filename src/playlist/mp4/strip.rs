@@ -15,8 +15,6 @@ pub(super) struct Strip {
     pub(super) table: Table,
     pub(super) edits: Vec<MovieEdit>,
     stretch: Option<Stretch>,
-    /// True if there are samples behind what the last edit presents.
-    is_cut: bool,
 }
 
 /// Samples of one run that follow one another without a step back.
@@ -47,7 +45,7 @@ pub(super) struct Times {
 impl Strip {
     pub(super) fn new(timescale: Timescale, movie: Timescale) -> Strip {
         let (inits, table, edits) = (Vec::new(), Table::default(), Vec::new());
-        Strip { timescale, movie, inits, table, edits, stretch: None, is_cut: false }
+        Strip { timescale, movie, inits, table, edits, stretch: None }
     }
 
     /// The number of a sample entry, which is new or not.
@@ -114,7 +112,6 @@ impl Strip {
         let (starts, ends) = (stretch.starts.max(from), stretch.ends.min(to));
         let at = |ticks| stretch.place.at(ticks, self.timescale, self.movie);
         if starts < ends && at(starts) < at(ends) {
-            self.is_cut = ends < stretch.ends;
             let into = i64::try_from(stretch.media).unwrap_or(i64::MAX);
             self.edits.push(MovieEdit {
                 duration_ticks: at(ends) - at(starts),
@@ -127,14 +124,11 @@ impl Strip {
     fn step(&mut self, next: u64) {
         let ticks = next.saturating_sub(self.presented());
         let (movie, timescale) = (self.movie, self.timescale);
-        let in_track = |ticks| rounded_up(ticks, movie, timescale);
-        // The last sample may be shown for longer, unless there are others behind it, which are not to be seen: but for a moment that
-        // is shorter than a tick.
-        let may_last = !self.is_cut || in_track(ticks) <= 1;
-        if let Some(last) = self.edits.last_mut().filter(|edit| may_last && edit.media_ticks.is_some()) {
+        if let Some(last) = self.edits.last_mut().filter(|edit| edit.media_ticks.is_some()) {
             let longer = last.duration_ticks.saturating_add(ticks);
+            // Not an empty edit, at which ffmpeg complains in the middle of a list, and shows the wrong frames.
             // The media reaches as far as the edit does: by less than a tick it may not, even where there is nothing to fill.
-            let until = last.media_ticks.unwrap_or(0).saturating_add(in_track(longer));
+            let until = last.media_ticks.unwrap_or(0).saturating_add(rounded_up(longer, movie, timescale));
             let missing = u64::try_from(until).unwrap_or(0).saturating_sub(self.table.duration_ticks());
             if self.table.lengthen(missing) {
                 last.duration_ticks = longer;

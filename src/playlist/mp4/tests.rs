@@ -15,7 +15,7 @@ use crate::media::{
     COLUMNS, FragmentSamples, HeadPart, HeaderTrack, Index, IndexEntry, Init, Sample, Traits, header,
     read_header,
 };
-use crate::time::{Range, Time, Timescale};
+use crate::time::{MediaTime, Range, Time, Timescale};
 use crate::track::{Medium, Track};
 
 /// The archive begins here, and has so many cells of ten seconds.
@@ -124,9 +124,13 @@ impl Archive {
             if start_ns >= CELLS * CELL_S * 1_000_000_000 {
                 break;
             }
-            let cell = grid().cell_at(Time::from_s(START_S).offset_ns(start_ns));
-            let number = (cell.start().s() - START_S) / CELL_S;
             for track in [VIDEO, AUDIO] {
+                // Each segment is in the chunk of the cell that holds its own start.
+                let (decode_time, _) = self.fragment(track, n);
+                let delay = if track == VIDEO { self.delay * VIDEO_FRAME } else { 0 };
+                let presented = decode_time + delay - init(track).edit_media_time_ticks();
+                let cell = grid().cell_at(MediaTime::new(presented, init(track).timescale()).instant());
+                let number = (cell.start().s() - START_S) / CELL_S;
                 if !self.lost.contains(&number) && !self.holes.contains(&(track, n)) {
                     self.add(&mut made, cell, track, n);
                 }
@@ -344,7 +348,10 @@ proptest! {
         prop_assert_eq!(rest.len(), 8, "the header of the mdat");
         let movie = i128::from(moov.mvhd.timescale);
         let indexes = made.chunks.iter().map(|(cell, chunk)| (*cell, chunk.index.clone())).collect();
-        let places = super::place::places(&clip, &reel(&clip, &indexes, &[]), Some(VIDEO), Timescale::new(moov.mvhd.timescale).unwrap(), keeps_gaps);
+        let reel = reel(&clip, &indexes, &[]);
+        let lead = [VIDEO, AUDIO].iter().find_map(|id| reel.runs.iter().find_map(|run| Some(run.track(*id)?.timescale)));
+        let scale = Timescale::new(moov.mvhd.timescale).unwrap();
+        let places = super::place::places(&clip, &reel, scale, lead.unwrap(), keeps_gaps);
         let head_bytes = head.len() as u64;
         let pieces = { let (film, _) = made.film(&clip, keeps_gaps); film.into_pieces() };
         let mut tracks: Vec<u32> = vec![VIDEO, AUDIO];
@@ -363,16 +370,19 @@ proptest! {
                 }
             }
             expected.sort_unstable();
-            // The others may begin a sample in the last fraction of a tick.
-            let is_shown = |s: &&Shown| *track == VIDEO || (s.until - s.at) * scale >= movie;
-            let mut got: Vec<(i128, Cell, u64, u32)> = shown.iter().filter(is_shown).map(|s| {
+            let mut got: Vec<(i128, Cell, u64, u32)> = shown.iter().map(|s| {
                 let (cell, offset) = source(&film, &pieces, head_bytes, s.offset);
                 (s.at, cell, offset, s.size)
             }).collect();
             got.sort_unstable();
-            let extra: Vec<_> = got.iter().filter(|g| !expected.iter().any(|e| (e.1,e.2)==(g.1,g.2))).collect();
-            let lacking: Vec<_> = expected.iter().filter(|e| !got.iter().any(|g| (e.1,e.2)==(g.1,g.2))).collect();
-            prop_assert_eq!(got.len(), expected.len(), "track {}: not asked for: {:?}; lacking: {:?}; {:?} {:?}", track, extra, lacking, trak.edts, places);
+            if keeps_gaps || !archive.holes.is_empty() {
+                // What the last frame before a gap needs is presented after it, where that one is lengthened.
+                let all = got.len();
+                let near = |a: i128, b: i128| (a - b).abs() <= 2 * (movie / scale + 1);
+                got.retain(|g| expected.iter().any(|e| (e.1, e.2) == (g.1, g.2) && near(e.0, g.0)));
+                prop_assert!(all - got.len() <= places.len(), "{} of {}", all - got.len(), all);
+            }
+            prop_assert_eq!(got.len(), expected.len(), "track {}: {:?}\n{:?}", track, got.last(), expected.last());
             for (got, expected) in got.iter().zip(&expected) {
                 prop_assert_eq!((got.1, got.2, got.3), (expected.1, expected.2, expected.3));
                 // What is rounded is less than a tick of the track, at each edit.
