@@ -153,7 +153,20 @@ impl<'a> Stretch<'a> {
             let medium = shown.track.medium;
             Some(Line { id: track.id, timescale: track.timescale, medium, pieces: all.collect() })
         };
-        Stretch { range: run.range, tracks: run.tracks.iter().filter_map(line).collect() }
+        let mut stretch = Stretch { range: run.range, tracks: run.tracks.iter().filter_map(line).collect() };
+        if !show.keeps_gaps {
+            stretch.begin_with_media();
+        }
+        stretch
+    }
+
+    /// The first chunk of a run may begin with a segment that is in the chunk before, which is missing: of what no track has,
+    /// there is no period.
+    fn begin_with_media(&mut self) {
+        let starts = self.tracks.iter().filter_map(|line| Some(line.pieces.first()?.starts(line.timescale)));
+        if let Some(begins) = starts.min().filter(|begins| self.range.contains(*begins)) {
+            self.range = Range::new(begins, self.range.end);
+        }
     }
 
     /// Its periods, as if each began the presentation. One that lacks pictures, or sound, while others have some is left out.

@@ -65,7 +65,12 @@ impl<'a> Hls<'a> {
 
 impl<'a, F: FnMut(Item<'a>)> Walk<F> {
     fn enter(&mut self, run: &ReelRun<'_>) {
-        self.begins = us(run.range.start);
+        // The first chunk of a run may begin with a segment that is in the chunk before, which is missing. Where no track has
+        // anything there is no hole either.
+        let starts = run.tracks.iter().filter_map(|track| {
+            track.spans.first().map(|span| ticks_us(span.start_ticks(), track.timescale))
+        });
+        self.begins = us(run.range.start).max(starts.min().unwrap_or(i64::MIN));
         self.slack = 0;
         let spans = run.tracks.iter().flat_map(|track| &track.spans);
         self.ends = spans.map(|span| us(span.cell.end())).collect();
