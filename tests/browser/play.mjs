@@ -127,7 +127,10 @@ const { complaints, complain, browser } = await browse();
 let where = "start";
 const page = await browser.newPage();
 const note = (what) => complain(`${player} ${where}: ${what}`);
-page.on("console", (message) => note(`console ${message.type()}: ${message.text()}`));
+// What dash.js says of each period that one track begins or ends some milliseconds before another: frames of sound are not those of
+// pictures.
+const isSmall = (text) => /(Jumping by: |Adjusting time by )0\.0\d*/.test(text);
+page.on("console", (message) => isSmall(message.text()) || note(`console ${message.type()}: ${message.text()}`));
 page.on("pageerror", (error) => note(`error: ${error}`));
 page.on("response", (answer) => answer.status() >= 400 && note(`${answer.url()}: ${answer.status()}`));
 page.on("requestfailed", (request) => {

@@ -6,9 +6,10 @@ use http::{HeaderValue, Method, StatusCode};
 use tempfile::TempDir;
 
 use super::assets;
+use crate::channel::HlsJs;
 use crate::grid::Cell;
-use crate::http::tests::{app, body, request};
-use crate::http::{Answer, App, Routes};
+use crate::http::tests::{app, app_with, body, request};
+use crate::http::{Answer, App, Library, Routes};
 use crate::ledger::{Claimed, JobStats};
 use crate::time::Time;
 
@@ -88,6 +89,46 @@ async fn every_link_of_a_range_leads_to_a_route() {
 }
 
 #[tokio::test]
+async fn a_channels_page_may_load_its_media_and_hls_js_from_where_they_are_and_nothing_else() {
+    let url = "channel_url = \"https://origin.example.com/live/news.isml\"";
+    let bucket = "[s3]\nendpoint = \"https://s3.example.com\"\nbucket = \"tv-news\"\naccess_key = \"a\"\nsecret_key = \"b\"\n";
+    let direct = format!("{url}\npublic_url = \"https://cdn.example.com/tv\"\n");
+    let redirect = format!("{url}\n{bucket}");
+    let serve = format!("{url}\n[playback]\nmedia = \"serve\"\n{bucket}");
+    let (folder, _) = site(&[("direct", &direct), ("redirect", &redirect), ("serve", &serve)]);
+    let library = HlsJs::There("https://js.example.com/hls.min.js".parse().unwrap());
+    let app = app_with(&folder, |options| options.library = Some(Library::find(&library).unwrap()));
+    for (name, media) in
+        [("direct", " https://cdn.example.com"), ("redirect", " https://s3.example.com"), ("serve", "")]
+    {
+        let answer = get(&app, &format!("/channel/{name}"), &[]).await;
+        let policy = answer.headers["content-security-policy"].to_str().unwrap();
+        for part in [
+            "script-src 'self' https://js.example.com/hls.min.js;".to_owned(),
+            format!("connect-src 'self'{media};"),
+            format!("media-src 'self'{media} blob:;"),
+        ] {
+            assert!(policy.contains(&part), "{name}: {part}: {policy}");
+        }
+    }
+    let policy = get(&app, "/", &[]).await.headers["content-security-policy"].clone();
+    assert!(!policy.to_str().unwrap().contains("https://"), "{policy:?}");
+}
+
+#[tokio::test]
+async fn who_may_change_nothing_is_not_offered_to_hold_a_range() {
+    let (folder, _) = site(&[NEWS]);
+    for (read_only, offered) in [(false, true), (true, false)] {
+        let app = app_with(&folder, |options| options.read_only = read_only);
+        let now = app.now();
+        app.place.ledger.open_channel("news", Time::from_s(now.s() - 86_400), now).unwrap();
+        let page = get(&app, "/channel/news", &[]).await;
+        assert_eq!(body(&page).contains("id=\"hold\""), offered);
+        assert!(body(&page).contains("id=\"player\""));
+    }
+}
+
+#[tokio::test]
 async fn what_others_wrote_is_text_and_never_markup() {
     let (_folder, app) = site(&[NEWS, ("bad", "channel_url = \"<script>alert(1)</script>\"\n")]);
     let id = failed_job(&app, "<img src=x onerror=alert(1)> \"'&");
@@ -157,7 +198,7 @@ async fn an_empty_site_says_how_to_begin_and_a_bad_file_is_named() {
 #[tokio::test]
 async fn an_asset_is_kept_for_good_and_an_old_name_of_it_is_gone() {
     let (_folder, app) = site(&[]);
-    for asset in [assets::style(), assets::script(), assets::icon()] {
+    for asset in [assets::style(), assets::script(), assets::player(), assets::icon()] {
         let answer = get(&app, &asset.path, &[]).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert!(answer.headers["cache-control"].to_str().unwrap().contains("immutable"));
