@@ -17,7 +17,7 @@ use crate::ledger::{Coverage, GapRow, Ledger, Shelved, State, TrackRow};
 use crate::media::Index;
 use crate::time::{Range, Time};
 
-pub use footage::{Footage, HeaderWanted, footage};
+pub use footage::{Footage, HeaderWanted, MAX_FRAGMENTS, footage};
 
 /// What there is of `ask` at `now`, on a channel whose grid is `grid` today.
 ///

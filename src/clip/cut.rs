@@ -98,18 +98,22 @@ pub fn cut(asked: Range, shelf: &[Shelved], lacks: &[Lack], grid: Grid, now: Tim
     let runs = runs(asked, &pieces(shelf, lacks));
     let played: Ranges = runs.iter().map(|run| run.range).collect();
     let nothing = played.missing_in(asked);
-    let expected_from = expected_from(shelf, grid, now);
+    let expected_from = expected_from(asked, shelf, grid, now);
     let mut gaps: Vec<Gap> = nothing.as_slice().iter().flat_map(|r| told(*r, expected_from)).collect();
     gaps.extend(track_gaps(asked, &runs, &nothing, lacks));
     gaps.sort_by(|a, b| (a.range.start, &a.what).cmp(&(b.range.start, &b.what)));
-    let settled_until = asked.end.min(expected_from).min(unsettled(asked, shelf, now)).max(asked.start);
+    let settled_until =
+        asked.end.min(expected_from).min(unsettled(asked, shelf.iter(), now)).max(asked.start);
     Part { asked, runs, gaps, closed: is_closed(asked, shelf, now), settled_until }
 }
 
-/// From when on what is not there is only not there yet.
-fn expected_from(shelf: &[Shelved], grid: Grid, now: Time) -> Time {
+/// From when on what is not there is only not there yet: behind all that is there, and where a cell is being captured, or tried
+/// again, while cells behind it are there. One that comes for priming comes in front of what is there, too.
+fn expected_from(asked: Range, shelf: &[Shelved], grid: Grid, now: Time) -> Time {
     let settled = shelf.iter().filter(|s| s.stored || s.settled).map(|s| s.cell.end()).max();
-    grid.cell_at(now.minus(SOON)).start().max(settled.unwrap_or(Time::EPOCH))
+    let near = Range::new(asked.start.minus(PRIMING), asked.end);
+    let captured = unsettled(near, shelf.iter().filter(|s| !s.stored), now);
+    grid.cell_at(now.minus(SOON)).start().max(settled.unwrap_or(Time::EPOCH)).min(captured)
 }
 
 /// The stretches of all stored chunks, by start.
@@ -220,8 +224,8 @@ fn track_gaps(asked: Range, runs: &[Run], nothing: &Ranges, lacks: &[Lack]) -> V
 }
 
 /// When the first cell begins that may yet become another, and is not too old to wait for.
-fn unsettled(asked: Range, shelf: &[Shelved], now: Time) -> Time {
-    let touching = shelf.iter().filter(|s| !s.cell.range().intersect(asked).is_empty());
+fn unsettled<'a>(asked: Range, shelf: impl Iterator<Item = &'a Shelved>, now: Time) -> Time {
+    let touching = shelf.filter(|s| !s.cell.range().intersect(asked).is_empty());
     let coming = touching.filter(|s| !s.settled && s.cell.end() > now.minus(SOON));
     coming.map(|s| s.cell.start()).min().unwrap_or(Time::MAX)
 }

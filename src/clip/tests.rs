@@ -156,6 +156,14 @@ fn nothing_is_put_in_front_of_what_is_shown_of_a_clip_that_grows() {
     shelf[1].settled = false;
     assert_eq!(until(&shelf, 1_000), 300, "the second is captured, or tried again");
     assert_eq!(until(&shelf, 1_300), 900, "nobody waits for it for ever");
+    let over = |shelf: &[Shelved], asked| {
+        let clip = Clip { parts: vec![cut(asked, shelf, &[], grid(), Time::from_s(1_000))] };
+        (clip.grows(), clip.parts[0].settled_until.s())
+    };
+    assert!(!over(&shelf, r(0, 900)).0, "what is over is played as it is");
+    shelf[1].stored = false;
+    assert_eq!(over(&shelf, r(0, 900)), (true, 300), "but for what is not there yet, while others are");
+    assert_eq!(over(&shelf, r(605, 1_200)), (true, 605), "and may be needed for priming");
     assert_eq!(until(&cells(0..3), 2_000), 1_200, "what has not come by now is missing");
     assert_eq!(until(&cells(0..9), LATER), 3_000);
     let clip = |shelf: &[Shelved]| Clip {

@@ -34,13 +34,13 @@ pub struct HeaderWanted {
 
 /// The most fragments in the chunks of a clip, of all tracks: some 40 bytes each in memory, so 40 MB; five days of a channel of
 /// four tracks with segments of two seconds.
-pub(super) const MAX_FRAGMENTS: usize = 1_000_000;
+pub const MAX_FRAGMENTS: usize = 1_000_000;
 
 /// What there is of `ask` at `now`, down to the fragments, on a channel whose grid is `grid` today.
 ///
 /// # Errors
-/// Those of the ledger; [`Kind::Corrupt`] for an index that cannot be read; [`Kind::Usage`] for a clip of more than
-/// [`MAX_FRAGMENTS`].
+/// Those of the ledger; [`Kind::Corrupt`] for an index that cannot be read; [`Kind::Usage`] for a clip of more than a million
+/// fragments.
 pub fn footage(ledger: &dyn Ledger, channel: &str, grid: Grid, ask: &Ask, now: Time) -> Result<Footage> {
     let clip = clip(ledger, channel, grid, ask, now)?;
     let mut indexes = BTreeMap::new();

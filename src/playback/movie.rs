@@ -18,7 +18,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::Footage;
-use super::footage::MAX_FRAGMENTS;
+use super::MAX_FRAGMENTS;
 use crate::clip::{Clip, Gap, Missing};
 use crate::error::{Error, Kind, Result};
 use crate::grid::Cell;

@@ -206,7 +206,10 @@ fn a_playlist_grows_with_the_archive_and_ends_at_its_end() {
     assert_eq!(stage.media(&late).kind, "VOD");
     assert_eq!(stage.decode(&path), pictures(&stage.media(&late)));
     let now = stage.media(&stage.best(&format!("/hls/news/{}--now/master.m3u8", range.start)));
-    assert!(now.is_ended && now.segments.len() >= stage.media(&late).segments.len());
+    // The clock of the origin was moved on: now may be before or behind the end.
+    let both =
+        now.segments.iter().zip(&stage.media(&late).segments).filter(|(now, late)| now == late).count();
+    assert!(now.is_ended && both > 5 && both >= now.segments.len().min(stage.media(&late).segments.len()));
 }
 
 #[test]

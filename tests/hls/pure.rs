@@ -257,7 +257,8 @@ proptest! {
             let (shelf, indexes) = archive(&all, now);
             // As the server asks for it.
             let all = clip_of(&ask, &shelf, now);
-            let Some(stays) = all.settled() else { return BTreeMap::new() };
+            let stays = if all.grows() { all.settled() } else { Some(ask.clone()) };
+            let Some(stays) = stays else { return BTreeMap::new() };
             let form = if all.grows() { Form::Growing } else { Form::Grown };
             let clip = clip_of(&stays, &shelf, now);
             let reel = reel(&clip, &indexes, &[]);
@@ -268,6 +269,12 @@ proptest! {
             let after = after.get(&id).unwrap();
             Media::read(&before);
             prop_assert_eq!(Media::read(after).kind, "EVENT");
+            if before.ends_with("#EXT-X-ENDLIST\n") {
+                // Nobody asks for it again; and who comes new finds the same, and perhaps something for priming in front.
+                let media = |text: &str| Media::read(text).segments.into_iter().map(|s| (s.uri, s.bytes)).collect::<Vec<_>>();
+                prop_assert!(media(after).ends_with(&media(&before)), "track {} was\n{}\nand is\n{}", id, before, after);
+                continue;
+            }
             prop_assert!(after.starts_with(&before), "track {} was\n{}\nand is\n{}", id, before, after);
         }
     }

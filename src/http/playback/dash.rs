@@ -256,7 +256,7 @@ mod tests {
             // Doubles have 53 bits.
             let said = fragment.decode_time as f64 as i64;
             prop_assert_eq!(nearest(track, said).map(|found| found.1), Some(*fragment));
-            let first = track.fragments[0].decode_time as i64;
+            let first = 1_800_000_000 * i64::from(hz);
             prop_assert_eq!(nearest(track, first - i64::from(hz) * 100), None);
         }
     }
