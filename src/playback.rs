@@ -66,7 +66,12 @@ fn part(ledger: &dyn Ledger, channel: &str, grid: Grid, asked: Range, now: Time)
 
 fn shelved(row: &Shelved) -> clip::Shelved {
     let done = matches!(row.state, State::Complete | State::Partial | State::Lost);
-    clip::Shelved { cell: row.cell, stored: row.stored.is_some(), settled: done && !row.retry }
+    clip::Shelved {
+        cell: row.cell,
+        stored: row.stored.is_some(),
+        settled: done && !row.retry,
+        capturing: row.state == State::Capturing,
+    }
 }
 
 fn is_partial(row: &&Shelved) -> bool {

@@ -26,6 +26,8 @@ pub struct Shelved {
     pub stored: bool,
     /// True if nothing of it is to change: it is complete, lost, or partial and not tried again.
     pub settled: bool,
+    /// True while it is being captured: it is going to be there in a moment.
+    pub capturing: bool,
 }
 
 /// What a stored chunk lacks.
@@ -107,12 +109,12 @@ pub fn cut(asked: Range, shelf: &[Shelved], lacks: &[Lack], grid: Grid, now: Tim
     Part { asked, runs, gaps, closed: is_closed(asked, shelf, now), settled_until }
 }
 
-/// From when on what is not there is only not there yet: behind all that is there, and where a cell is being captured, or tried
-/// again, while cells behind it are there. One that comes for priming comes in front of what is there, too.
+/// From when on what is not there is only not there yet: behind all that is there, and where a cell is being captured while
+/// cells behind it are there. One that comes for priming comes in front of what is there, too.
 fn expected_from(asked: Range, shelf: &[Shelved], grid: Grid, now: Time) -> Time {
     let settled = shelf.iter().filter(|s| s.stored || s.settled).map(|s| s.cell.end()).max();
     let near = Range::new(asked.start.minus(PRIMING), asked.end);
-    let captured = unsettled(near, shelf.iter().filter(|s| !s.stored), now);
+    let captured = unsettled(near, shelf.iter().filter(|s| s.capturing && !s.stored), now);
     grid.cell_at(now.minus(SOON)).start().max(settled.unwrap_or(Time::EPOCH)).min(captured)
 }
 

@@ -114,7 +114,12 @@ impl Archive {
 
     fn clip(&self, asked: Range) -> Clip {
         let shelf: Vec<Shelved> = (0..CELLS)
-            .map(|n| Shelved { cell: Self::cell(n), stored: !self.lost.contains(&n), settled: true })
+            .map(|n| Shelved {
+                cell: Self::cell(n),
+                stored: !self.lost.contains(&n),
+                settled: true,
+                capturing: false,
+            })
             .collect();
         let later = Time::from_s(START_S + 1_000_000);
         Clip { parts: vec![cut(asked, &shelf, &[], Self::grid(), later)] }

@@ -65,8 +65,11 @@ impl Archive {
 
     /// The description of ranges in milliseconds from the start.
     fn mpd(&self, ranges: &[(i64, i64)], change: impl FnOnce(&mut Show<'_>)) -> String {
-        let shelf: Vec<Shelved> =
-            self.0.keys().map(|cell| Shelved { cell: *cell, stored: true, settled: true }).collect();
+        let shelf: Vec<Shelved> = self
+            .0
+            .keys()
+            .map(|cell| Shelved { cell: *cell, stored: true, settled: true, capturing: false })
+            .collect();
         let part = |(start, end): &(i64, i64)| {
             cut(Range::new(at_ms(*start), at_ms(*end)), &shelf, &[], grid(), Time::from_s(START_S * 2))
         };

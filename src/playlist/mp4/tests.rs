@@ -191,8 +191,11 @@ impl Archive {
 
 impl Archived {
     fn clip(&self, asked: &[Range]) -> Clip {
-        let shelf: Vec<Shelved> =
-            self.chunks.keys().map(|cell| Shelved { cell: *cell, stored: true, settled: true }).collect();
+        let shelf: Vec<Shelved> = self
+            .chunks
+            .keys()
+            .map(|cell| Shelved { cell: *cell, stored: true, settled: true, capturing: false })
+            .collect();
         let lacks: [Lack; 0] = [];
         let part = |range: &Range| cut(*range, &shelf, &lacks, grid(), at(1_000_000));
         Clip { parts: asked.iter().map(part).collect() }
