@@ -11,10 +11,12 @@ mod encoder;
 mod origin;
 mod recording;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use decode::{Decoder, Track};
-use recording::{Archived, recording, seconds};
+use npvr::time::Range;
+use recording::{Archived, Playing, recording, seconds};
 
 /// Frames a second of every video track.
 const FPS: i64 = 25;
@@ -111,6 +113,32 @@ fn clips_of_real_encoders_have_every_frame() {
 #[test]
 fn a_clip_of_an_encrypted_channel_decodes_with_its_key() {
     is_clipped_whole("cbcs", &Decoder::with_key());
+}
+
+/// What is archived plays as HLS and DASH from its chunks to its last frame: every frame decodes, and there are as many as the
+/// range has, and what the first segment has besides.
+fn is_played_whole(playing: &Playing, channel: &str) {
+    let (archived, tracks) = decoded(channel, &Decoder::clear());
+    // Where ffmpeg's sound begins a segment late, DASH has another period, and ffmpeg plays one.
+    let range = Range::new(archived.since.plus(SEGMENT * 3), archived.end());
+    let there = |track: &Track| track.packets.len() - track.before(range.start);
+    let least = tracks.iter().find(|track| track.is_video()).map(there).unwrap();
+    for path in [format!("hls/{channel}/{range}/master.m3u8"), format!("dash/{channel}/{range}.mpd")] {
+        let url = PathBuf::from(format!("{}/{path}", playing.url));
+        Decoder::clear().decodes(&url);
+        for track in Decoder::clear().packets(&url).iter().filter(|track| track.is_video()) {
+            assert_eq!(track.decoded, track.packets.len(), "{}: frames that were decoded", track.name);
+            assert_eq!(track.breaks(), [], "{}", track.name);
+            let most = least + SEGMENT.as_secs() as usize * FPS as usize;
+            assert!((least..=most).contains(&track.decoded), "{}: {} frames", track.name, track.decoded);
+        }
+    }
+}
+
+#[test]
+fn real_encoders_play_from_their_chunks() {
+    let playing = recording().play();
+    ["discont", "plain", "clear"].iter().for_each(|channel| is_played_whole(&playing, channel));
 }
 
 #[test]

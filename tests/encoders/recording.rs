@@ -1,7 +1,8 @@
 //! The minute that all tests look at: every encoder at once, and `npvr check` again and again, as cron would run it.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -147,10 +148,15 @@ impl Recording {
         self.folder.join("state")
     }
 
-    fn npvr(&self, args: &[&str]) -> Output {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_npvr"));
         command.args(args).arg("--config").arg(self.folder.join("config")).arg("--state").arg(self.state());
-        command.env_remove("NPVR_CONFIG").env_remove("NPVR_STATE").output().unwrap()
+        command.env_remove("NPVR_CONFIG").env_remove("NPVR_STATE");
+        command
+    }
+
+    fn npvr(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
     }
 
     /// All of a channel as one MP4 file.
@@ -162,6 +168,15 @@ impl Recording {
         // 3: something is missing, at the beginning or at the end.
         assert!(matches!(made.status.code(), Some(0 | 3)), "{made:?}");
         path
+    }
+
+    /// A server that plays all channels.
+    pub(crate) fn play(&self) -> Playing {
+        let mut command = self.command(&["serve-smil", "--listen", "127.0.0.1:0"]);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Playing { process, url: line.trim().trim_end_matches('/').to_owned() }
     }
 
     /// What is archived of a channel.
@@ -192,6 +207,20 @@ impl Recording {
             lag_s: status["lag_s"].as_u64(),
             verified: runtime().block_on(read_all(&ledger, &store, channel, all)).unwrap(),
         }
+    }
+}
+
+/// A server that ends with this.
+pub(crate) struct Playing {
+    process: Child,
+    pub(crate) url: String,
+}
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        // It may have ended by itself: then the test has failed already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
