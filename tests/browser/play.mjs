@@ -154,16 +154,20 @@ const state = () => page.evaluate(() => {
   };
 });
 
+// Nobody waits for its promise, which is kept for as long as nothing plays.
+const go = () => { window.v.play().catch(() => {}); };
+
 // Plays from `from` until the picture of `to` is shown; new pictures have to come all the while.
 async function across(from, to) {
   const before = await state();
   await page.evaluate((from) => { window.v.pause(); window.frames.length = 0; window.v.currentTime = from; }, from);
   await until(`it seeks to ${from}`, "!v.seeking && v.readyState >= 2");
-  await page.evaluate(() => window.v.play());
-  await until(`it plays from ${from} to ${to}`, "(frames.at(-1) ?? 0) >= x - 0.1 || v.ended", to);
+  await page.evaluate(go);
+  await until(`it plays from ${from} to ${to}`, "v.currentTime >= x || v.ended", to);
+  // Some may have been on their way before the seek.
+  await page.evaluate(([from, to]) => { window.frames = window.frames.filter((at) => at > from - 2 && at < to + 2); }, [from, to]);
   const after = await state();
   if (after.decoded <= before.decoded || after.shown < 3) note(`no pictures from ${from} to ${to}: ${JSON.stringify(after)}`);
-  // The first may be some that were on their way before the seek.
   const off = await page.evaluate((from) => Math.min(...window.frames.map((at) => Math.abs(at - from))), from);
   if (off > 0.2) note(`the picture nearest to a seek to ${from} is ${off} s off`);
 }
@@ -180,9 +184,10 @@ try {
     window.v.requestVideoFrameCallback(next);
     window.v.addEventListener("ended", () => { window.ended = true; });
   });
-  await page.evaluate(`(${PLAYERS[player].toString().replace(/^async \w+/, "async function")})(${JSON.stringify(url)})`);
+  const load = page.evaluate(`(${PLAYERS[player].toString().replace(/^async \w+/, "async function")})(${JSON.stringify(url)})`);
+  await Promise.race([load, page.waitForFunction(() => window.at, null, { timeout: PATIENCE_MS })]);
   await until("it has data", "v.readyState >= 2");
-  await page.evaluate(() => window.v.play());
+  await page.evaluate(go);
   await until("pictures are shown", "frames.length > 20 && v.currentTime > 1");
   const { duration } = await state();
   const { end, chunks, breaks } = await plan();
@@ -199,19 +204,19 @@ try {
     for (const height of HEIGHTS) {
       where = `rendition ${height}`;
       await page.evaluate((height) => { window.frames.length = 0; window.at.rendition(height); }, height);
-      await page.evaluate(() => window.v.play());
+      await page.evaluate(go);
       await until(`the picture has ${height} lines, and goes on`, "v.videoHeight === x && frames.length > 10", height);
     }
     for (const language of LANGUAGES) {
       where = `language ${language}`;
       const from = Math.min((await state()).time, end - 8);
-      await page.evaluate((from) => { window.v.currentTime = from; return window.v.play(); }, from);
+      await page.evaluate((from) => { window.v.currentTime = from; window.v.play().catch(() => {}); }, from);
       await page.evaluate(async (language) => { window.heard = window.v.webkitAudioDecodedByteCount; await window.at.language(language); }, language);
       await until(`${language} is heard`, "at.spoken()?.startsWith(x.slice(0, 2)) && v.webkitAudioDecodedByteCount > heard", language);
     }
   }
   where = "end";
-  await page.evaluate((at) => { window.ended = false; window.v.currentTime = at; return window.v.play(); }, end - 2);
+  await page.evaluate((at) => { window.ended = false; window.v.currentTime = at; window.v.play().catch(() => {}); }, end - 2);
   // dash.js may make the presentation a hundredth longer at the moment at which it ends, and then stands still there.
   await until("it ends", "ended || (v.paused && v.currentTime > v.duration - 0.05)");
   if (shot) await page.screenshot({ path: shot });
