@@ -208,6 +208,10 @@ fn a_segment_is_the_bytes_of_its_fragment_and_no_other_is_there() {
         assert_eq!(stage.get(&path).status, 404, "{path}");
     }
     assert_eq!(stage.get("/nothing/here.txt").status, 404);
+    // A chunk that is not the one of the books is not read by their index.
+    let file = stage.site.archive().join(key.strip_prefix("chunk/").unwrap()).with_extension("ismv");
+    std::fs::OpenOptions::new().append(true).open(file).unwrap().write_all(b"more").unwrap();
+    assert_eq!(stage.get(&format!("{folder}/{first}.m4s")).status, 503);
 }
 
 #[test]
@@ -238,5 +242,8 @@ fn start_over_grows_and_closes_at_its_end() {
     let rows = |said: &Said| said.text().matches("<S ").count();
     assert!(later.all("publishTime") > open.all("publishTime") && rows(&later) > rows(&open));
     let now = stage.get(&format!("/dash/news/{start}--now.mpd"));
-    assert_eq!((now.all("type"), now.all("mediaPresentationDuration")), (vec!["static"], vec!["PT27S"]));
+    assert_eq!(now.all("type"), ["static"]);
+    // The origin may by now be ahead of our clock, by less than a cell, and nobody is shown what is still to come.
+    let lasts = npvr::time::parse_duration(now.all("mediaPresentationDuration")[0]).unwrap().as_secs();
+    assert!((17..=27).contains(&lasts), "{}", now.text());
 }

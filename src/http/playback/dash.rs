@@ -152,19 +152,28 @@ fn written(app: &App, scene: &Scene, request: &Request, gaps: Gaps, depth: usize
         (status = 200, description = "The segment", body = Vec<u8>, content_type = "video/iso.segment"),
         (status = 400, description = "The ranges make no sense", body = String, content_type = "text/plain"),
         (status = 404, description = "The ranges have no such segment", body = String, content_type = "text/plain"),
+        (status = 503, description = "Its chunk is being replaced at this moment", body = String, content_type = "text/plain"),
     ))]
 pub(in crate::http) async fn segment(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     let channel = app.channel(request.param("name"))?;
     let (ask, _) = Ask::read(request.param("ranges"), app.now())?;
-    let Found { cell, fragment } = find(&app, &channel, &ask, request.param("track"), request.param("time"))?;
+    let found = || find(&app, &channel, &ask, request.param("track"), request.param("time"));
+    let Found { cell, fragment } = found()?;
     let row = app.place.ledger.cell(channel.name.as_str(), cell)?;
     let stored = row.and_then(|row| row.stored).ok_or_else(|| missing(&channel))?;
+    // Only a partial chunk is ever replaced, and then its index and its row by one commit.
+    if stored.coverage != Coverage::Complete && found()?.fragment != fragment {
+        return Err(replaced(&channel, cell).into());
+    }
     let range = ByteRange { start: fragment.offset(), end: fragment.offset().saturating_add(fragment.size) };
     let pieces = match request.method {
         Method::HEAD => futures_util::stream::empty().boxed(),
         // What goes wrong from here on cuts the connection.
         _ => {
             let reading = app.store(&channel).await?.get(&stored.key, Some(range)).await?;
+            if reading.object.bytes != stored.bytes {
+                return Err(replaced(&channel, cell).into());
+            }
             reading.bytes.map_err(|e| e.context("read a segment")).boxed()
         }
     };
@@ -225,6 +234,12 @@ fn nearest(track: &TrackIndex, ticks: i64) -> Option<(u64, IndexEntry)> {
 
 fn missing(channel: &Channel) -> Error {
     Error::new(Kind::NotFound, format!("channel {}: there is no such segment", channel.name))
+}
+
+fn replaced(channel: &Channel, cell: Cell) -> Error {
+    let what = format!("channel {}: chunk {cell}: it is not as the ledger has it", channel.name);
+    Error::new(Kind::TryLater, what)
+        .hint(format!("if it is not just being replaced: npvr verify {}", channel.name))
 }
 
 #[cfg(test)]

@@ -26,7 +26,10 @@ pub(super) fn routes(to: &mut Routes) {
     ),
     responses(
         (status = 200, description = "As there", body = String, content_type = "application/vnd.apple.mpegurl"),
+        (status = 400, description = "The ranges make no sense", body = String, content_type = "text/plain"),
         (status = 404, description = "There is nothing at this path", body = String, content_type = "text/plain"),
+        (status = 409, description = "There are gaps, and `gaps=fail`", body = String, content_type = "text/plain"),
+        (status = 425, description = "The ranges are still to come; `Retry-After` says when", body = String, content_type = "text/plain"),
     ))]
 pub(in crate::http) async fn short(app: Arc<App>, request: Arc<Request>) -> Result<Answer, Refusal> {
     match request.param("file").rsplit_once('.') {
