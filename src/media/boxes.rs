@@ -235,6 +235,18 @@ pub(super) fn put_box(
     Ok(())
 }
 
+/// A box of these bytes, for tests.
+#[cfg(test)]
+pub(super) fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_box(&mut out, kind, |out| {
+        out.extend(body);
+        Ok(())
+    })
+    .unwrap();
+    out
+}
+
 /// Appends the version and the flags of a full box.
 pub(super) fn put_version_flags(out: &mut Vec<u8>, version: u8, flags: u32) {
     out.extend((u32::from(version) << 24 | (flags & 0x00FF_FFFF)).to_be_bytes());

@@ -322,17 +322,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::media::boxes::put_box;
-
-    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_box(&mut out, kind, |out| {
-            out.extend(body);
-            Ok(())
-        })
-        .unwrap();
-        out
-    }
+    use crate::media::boxes::boxed;
 
     fn visual(kind: &[u8; 4], inside: &[u8]) -> SampleEntry {
         let mut body = vec![0; IN_VISUAL];

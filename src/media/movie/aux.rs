@@ -134,17 +134,7 @@ fn walk(flags: u32, iv: usize, count: usize, data: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::boxes::put_box;
-
-    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_box(&mut out, kind, |out| {
-            out.extend(body);
-            Ok(())
-        })
-        .unwrap();
-        out
-    }
+    use crate::media::boxes::boxed;
 
     /// A `moof` of track 3 with these boxes in its `traf`.
     fn moof(boxes: &[Vec<u8>]) -> Vec<u8> {

@@ -199,16 +199,7 @@ impl OfKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_box(&mut out, kind, |out| {
-            out.extend(body);
-            Ok(())
-        })
-        .unwrap();
-        out
-    }
+    use crate::media::boxes::boxed;
 
     fn words(words: &[u32]) -> Vec<u8> {
         words.iter().flat_map(|word| word.to_be_bytes()).collect()
