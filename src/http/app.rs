@@ -190,7 +190,12 @@ impl App {
         match found {
             Ok(at) => Ok(Arc::clone(&loaded.channels[at])),
             // Says what is wrong: its name, its file, or that there is none.
-            Err(_) => self.configuration.load(&name.parse()?).map(Arc::new),
+            Err(_) => {
+                let channel = self.configuration.load(&name.parse()?)?;
+                // Its file came since they were looked at.
+                self.channels_changed();
+                Ok(Arc::new(channel))
+            }
         }
     }
 

@@ -172,7 +172,7 @@ fn it_listens_in_several_places_and_on_a_socket_in_the_file_system() {
 #[test]
 fn the_table_in_the_readme_has_every_key_and_is_understood() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let (_, table) = readme.split_once("```toml\n[serve]\n").unwrap();
+    let (_, table) = readme.rsplit_once("```toml\n[serve]\n").unwrap();
     let (table, _) = table.split_once("```").unwrap();
     let mut serve = npvr::channel::Settings::parse(&format!("[serve]\n{table}"), "README.md").unwrap().serve;
     assert!(serve.public_url.take().is_some());

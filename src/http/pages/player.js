@@ -50,6 +50,9 @@ class Times {
 
 // ---- The picture under the pointer: one is asked for at a time, once the pointer has rested, and kept by the browser.
 
+// How often a picture is tried to be drawn.
+const PAINTS = 120;
+
 function peeker() {
   const box = one("#peek");
   const [canvas, label] = [one("canvas", box), one("span", box)];
@@ -65,12 +68,23 @@ function peeker() {
     source.src = pattern.replace("{time}", iso(asked));
   }
   source.addEventListener("loadeddata", () => {
-    busy = false;
     [canvas.width, canvas.height] = [source.videoWidth, source.videoHeight];
-    canvas.getContext("2d").drawImage(source, 0, 0);
-    canvas.hidden = wanted === null;
-    ask();
+    paint(PAINTS);
   });
+  // At times there is no picture yet when it is said to be loaded, and nothing is drawn: then again with the next one of the screen.
+  function paint(left) {
+    const context = canvas.getContext("2d");
+    context.drawImage(source, 0, 0);
+    const isThere = context.getImageData(canvas.width >> 1, canvas.height >> 1, 1, 1).data[3] > 0;
+    if (!isThere && left > 0) {
+      // A seek has it shown.
+      if (left % 30 === 0) source.currentTime = 0;
+      return requestAnimationFrame(() => paint(left - 1));
+    }
+    busy = false;
+    canvas.hidden = wanted === null || !isThere;
+    ask();
+  }
   source.addEventListener("error", () => {
     busy = false;
     canvas.hidden = true;
