@@ -43,7 +43,7 @@ fn two_thousand_connections_that_go_nowhere_leave_it_serving_and_memory_and_desc
     assert_serving(&server);
     let (_, descriptors) = server.uses();
     let mut after: Vec<(u64, usize)> = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..3 {
         let mut open: Vec<TcpStream> = (0..MANY).map(|n| half(&server, &chunk, n)).collect();
         for n in 0..20 {
             // Some go on, a byte at a time; others may have been closed for their slowness by now.
@@ -57,9 +57,9 @@ fn two_thousand_connections_that_go_nowhere_leave_it_serving_and_memory_and_desc
         server.settles_at(after.first().map_or(descriptors + 32, |(_, settled)| *settled));
         after.push(server.uses());
     }
-    // What the allocator keeps is kept once; by the second round it has all that it needs.
-    let (second, last) = (after[1].0, after[3].0);
-    assert!(last < second + second / 5 + 4 * 1024, "KiB and descriptors after each round: {after:?}");
+    // What the allocator keeps is kept once.
+    let [first, .., last] = [after[0].0, after[1].0, after[2].0];
+    assert!(last < first + first / 5 + 4 * 1024, "KiB and descriptors after each round: {after:?}");
     assert_eq!(server.stop().expect(0).stderr, "");
 }
 

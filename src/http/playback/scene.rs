@@ -42,38 +42,60 @@ impl Scene {
     }
 }
 
+/// What is asked for, before its fragments are looked at.
+struct Asked {
+    channel: Arc<Channel>,
+    now: Time,
+    ask: Ask,
+    ending: Ending,
+    clip: Clip,
+}
+
+impl Asked {
+    fn read(app: &App, name: &str, ranges: &str) -> Result<Asked, Refusal> {
+        let (channel, now) = (app.channel(name)?, app.now());
+        let (ask, ending) = Ask::read(ranges, now)?;
+        may_be_there(&channel, &ask, now)?;
+        let clip = playback::clip(app.place.ledger.as_ref(), name, channel.grid, &ask, now)?;
+        is_there(&channel, &ask, &clip)?;
+        Ok(Asked { channel, now, ask, ending, clip })
+    }
+
+    fn start(&self) -> Option<Time> {
+        self.ask.ranges().first().map(|range| range.start)
+    }
+
+    /// Up to now is up to what is stored by now.
+    fn up_to_now(&self) -> Ask {
+        let last = self.clip.runs().last().map(|run| run.range.end);
+        let range = self.start().zip(last).map(|(start, end)| Range::new(start, end));
+        range.map_or_else(|| self.ask.clone(), Ask::from)
+    }
+}
+
 /// What is asked for by `ranges`: `START--END`, several with commas between, `START--`, or `START--now`.
 ///
 /// # Errors
 /// As [`crate::http::clip::clip`].
 pub(super) async fn scene(app: &App, name: &str, ranges: &str) -> Result<Scene, Refusal> {
-    let (channel, now) = (app.channel(name)?, app.now());
-    let (mut ask, ending) = Ask::read(ranges, now)?;
-    may_be_there(&channel, &ask, now)?;
-    let clip = playback::clip(app.place.ledger.as_ref(), name, channel.grid, &ask, now)?;
-    is_there(&channel, &ask, &clip)?;
-    let start = ask.ranges().first().map(|range| range.start);
-    let last = clip.runs().last().map(|run| run.range.end);
-    let mut grows = ending == Ending::Open || clip.grows();
-    let shown = match (ending, start.zip(last)) {
-        // Up to now is up to what is stored by now.
-        (Ending::Now, Some((start, last))) => {
-            ask = Ask::from(Range::new(start, last));
-            grows = false;
-            ask.clone()
-        }
-        // What is still to come is put behind what is there, and never in between: until it has come, nothing behind it is shown.
-        _ if grows => clip.settled().ok_or_else(|| not_yet(&channel, &ask))?,
-        _ => ask.clone(),
-    };
-    let footage = footage(app, &channel, &shown, now).await?;
-    is_there(&channel, &ask, &footage.clip).map_err(|_| not_yet(&channel, &ask))?;
-    let ranges = match (ending, start) {
+    let asked = Asked::read(app, name, ranges)?;
+    if asked.ending == Ending::Now {
+        return shot(app, asked.up_to_now(), &asked).await;
+    }
+    if asked.ending == Ending::Fixed && !asked.clip.grows() {
+        return shot(app, asked.ask.clone(), &asked).await;
+    }
+    // What is still to come is put behind what is there, and never in between: until it has come, nothing behind it is shown.
+    let Asked { channel, now, ask, .. } = &asked;
+    let shown = asked.clip.settled().ok_or_else(|| not_yet(channel, ask))?;
+    let footage = footage(app, channel, &shown, *now).await?;
+    is_there(channel, ask, &footage.clip).map_err(|_| not_yet(channel, ask))?;
+    let ranges = match (asked.ending, asked.start()) {
         (Ending::Open, Some(start)) => format!("{start}--"),
         _ => ask.to_string(),
     };
-    let whole = grows.then_some(clip);
-    Ok(Scene { channel, ask, ranges, footage, grows, whole })
+    let Asked { channel, ask, clip, .. } = asked;
+    Ok(Scene { channel, ask, ranges, footage, grows: true, whole: Some(clip) })
 }
 
 /// The same for a file, which does not grow: all that is there of it by now, also behind what is still to come.
@@ -81,17 +103,15 @@ pub(super) async fn scene(app: &App, name: &str, ranges: &str) -> Result<Scene, 
 /// # Errors
 /// As [`scene`].
 pub(super) async fn still(app: &App, name: &str, ranges: &str) -> Result<Scene, Refusal> {
-    let (channel, now) = (app.channel(name)?, app.now());
-    let (mut ask, ending) = Ask::read(ranges, now)?;
-    may_be_there(&channel, &ask, now)?;
-    let clip = playback::clip(app.place.ledger.as_ref(), name, channel.grid, &ask, now)?;
-    is_there(&channel, &ask, &clip)?;
-    let start = ask.ranges().first().map(|range| range.start);
-    let last = clip.runs().last().map(|run| run.range.end);
-    if let (Ending::Now | Ending::Open, Some(start), Some(last)) = (ending, start, last) {
-        ask = Ask::from(Range::new(start, last));
-    }
-    let footage = footage(app, &channel, &ask, now).await?;
+    let asked = Asked::read(app, name, ranges)?;
+    let ask = if asked.ending == Ending::Fixed { asked.ask.clone() } else { asked.up_to_now() };
+    shot(app, ask, &asked).await
+}
+
+/// A scene that does not grow.
+async fn shot(app: &App, ask: Ask, asked: &Asked) -> Result<Scene, Refusal> {
+    let channel = Arc::clone(&asked.channel);
+    let footage = footage(app, &channel, &ask, asked.now).await?;
     Ok(Scene { channel, ranges: ask.to_string(), ask, footage, grows: false, whole: None })
 }
 

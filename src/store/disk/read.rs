@@ -89,8 +89,9 @@ struct Buffer {
 
 /// Those that are not in use: the last one first, which the processor still has in its caches.
 static IDLE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
-/// How many of them are kept: as many as readers that are served at one moment.
-const MOST_IDLE: usize = 32;
+/// How many of them are kept, 32 MB at most: what many slow readers needed once is there for the next of them, and the memory
+/// does not go to pieces.
+const MOST_IDLE: usize = 512;
 
 impl Buffer {
     fn take(length: usize) -> Buffer {
